@@ -1,0 +1,81 @@
+# The commands of a developer. Needs GNU make and Python 3.11, 3.12 or 3.13; nothing else.
+# Another Python: make setup PYTHON=/path/to/python3
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup run test check bench fmt lock wheels FORCE
+
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+PACKAGES := tradingagent market llm risk bots
+
+# What the caller's shell is set up for must not reach into ours.
+unexport PYTHONPATH PYTHONHOME PYTHONSTARTUP VIRTUAL_ENV DJANGO_SETTINGS_MODULE
+unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV
+
+CANDIDATES := $(if $(PYTHON),$(PYTHON),python3.13 python3.12 python3.11 python3)
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(STAMP) ## make .venv and install everything into it (does nothing when up to date)
+
+# A .venv whose Python has gone away is made again.
+$(STAMP): requirements.txt requirements-dev.txt $(if $(realpath $(PY)),,FORCE)
+	@found=; without_pip=; \
+	for python in $(CANDIDATES); do \
+	  "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+	    >/dev/null 2>&1 || continue; \
+	  if "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1; \
+	  then found=$$python; break; else without_pip=$$python; fi; \
+	done; \
+	if test -z "$$found" && test -n "$$without_pip"; then \
+	  echo "$$without_pip has no ensurepip: install python3-venv (apt install python3-venv)." >&2; exit 1; \
+	elif test -z "$$found"; then \
+	  echo "Trading Agent needs Python 3.11, 3.12 or 3.13, which is none of: $(CANDIDATES)." >&2; exit 1; \
+	fi; \
+	if "$(PY)" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' >/dev/null 2>&1 \
+	  && "$(PY)" -m pip --version >/dev/null 2>&1; \
+	then echo "Updating $(VENV)"; \
+	else echo "Making $(VENV) with $$("$$found" --version)"; "$$found" -m venv --clear $(VENV); fi
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	@touch $@
+
+run: setup ## replay the simulated market with the baseline traders, in the terminal
+	$(PY) manage.py replay --simulated
+
+test: setup ## the test suite; needs no service
+	$(PY) -m pytest -n auto
+
+check: setup ## style, types, import contracts, migrations, security
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+	$(PY) manage.py makemigrations --check --dry-run
+	$(PY) manage.py check
+	$(PY) -m bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES)
+
+bench: setup ## how fast it is, against its targets
+	$(PY) -m tests.bench
+
+fmt: setup ## format the code and fix what can be fixed
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+# One file for every Python we support: universal markers, and as few versions as possible of each.
+COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \
+  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(UPGRADE)
+
+lock: setup ## compile the requirement files (UPGRADE=--upgrade takes newer versions)
+	$(COMPILE) requirements.in --output-file requirements.txt
+	$(COMPILE) requirements-dev.in --output-file requirements-dev.txt
+
+wheels: setup ## show that every pin has a wheel for each Python we support
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	for version in 3.11 3.12 3.13; do for file in requirements.txt requirements-dev.txt; do \
+	  $(PY) -m pip download --quiet --disable-pip-version-check --only-binary=:all: --no-deps \
+	    --python-version $$version --dest "$$folder" -r $$file || exit 1; \
+	  echo "$$file: a wheel of every pin for Python $$version"; \
+	done; done

@@ -1,0 +1,108 @@
+"""What every test gets: hypothesis profiles, the recorded market data, a database in a file.
+
+In CI (the variable CI is set) nothing may be skipped but tests of recorded data, so that no test
+can sleep unnoticed.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.test import TransactionTestCase
+from hypothesis import HealthCheck, Phase
+from hypothesis import settings as hypothesis_settings
+
+# No deadlines: on a busy machine they fail at random. HYPOTHESIS_PROFILE chooses another profile.
+_slow = [HealthCheck.too_slow]
+hypothesis_settings.register_profile(
+    "dev", max_examples=50, deadline=None, suppress_health_check=_slow
+)
+hypothesis_settings.register_profile(
+    "ci",
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=_slow,
+    derandomize=True,
+    database=None,
+)
+hypothesis_settings.register_profile(
+    "thorough", max_examples=5000, deadline=None, suppress_health_check=_slow, phases=tuple(Phase)
+)
+hypothesis_settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
+)
+
+DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
+
+
+def _database() -> str:
+    """Return the marker of the database in use: sqlite or postgres."""
+    engine = settings.DATABASES["default"]["ENGINE"]
+    return "postgres" if engine.endswith("postgresql") else "sqlite"
+
+
+def _touches_database(item: pytest.Item) -> bool:
+    return bool(
+        item.get_closest_marker("django_db")
+        or DATABASE_FIXTURES & set(getattr(item, "fixturenames", ()))
+        or issubclass(getattr(item, "cls", None) or object, TransactionTestCase)
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    no_data = pytest.mark.skip(reason=f"no recorded market data at {settings.MARKET_DATA_DIR}")
+    for item in items:
+        if _touches_database(item):
+            item.add_marker("database")
+        if item.get_closest_marker("recorded_data") and not settings.MARKET_DATA_DIR.is_dir():
+            item.add_marker(no_data)
+    # What is about the other database is left out, not skipped: `.ci/run` runs it there.
+    other = "sqlite" if _database() == "postgres" else "postgres"
+    left_out = [item for item in items if item.get_closest_marker(other)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker(other)]
+
+
+def _keywords(report):
+    return getattr(report, "keywords", ())  # a module skipped as a whole has none
+
+
+def _skipped(config) -> tuple[int, list[str]]:
+    """Return how many tests of recorded data were skipped, and the names of all others."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    reports = reporter.stats.get("skipped", []) if reporter else []
+    others = [report.nodeid for report in reports if "recorded_data" not in _keywords(report)]
+    return len(reports) - len(others), others
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session, exitstatus):
+    if os.environ.get("CI") and exitstatus == pytest.ExitCode.OK and _skipped(session.config)[1]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    recorded, others = _skipped(config)
+    terminalreporter.write_line(f"recorded_data tests skipped: {recorded}")
+    if os.environ.get("CI"):
+        for name in others:
+            terminalreporter.write_line(f"SKIPPED, which CI forbids: {name}", red=True)
+
+
+@pytest.fixture(scope="session")
+def market_data_dir() -> Path:
+    """The folder of recorded market data; a test that uses it is marked `recorded_data`."""
+    return settings.MARKET_DATA_DIR
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix, tmp_path_factory
+) -> None:
+    """Give every run a SQLite file of its own, so that two runs at once don't share one."""
+    if _database() == "sqlite":
+        path = tmp_path_factory.mktemp("database") / "test.sqlite3"
+        settings.DATABASES["default"]["TEST"]["NAME"] = str(path)

@@ -1,0 +1,1 @@
+"""Wiring: settings, URLs, the ASGI entry point. No trading logic lives here."""

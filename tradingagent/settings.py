@@ -1,0 +1,158 @@
+"""All settings, from environment variables (or a `.env` file beside manage.py; real variables win).
+
+Without any variable the program runs on SQLite in `.local/`. `.env.example` lists the variables.
+Only settings that some code reads stand here. The trap: a secret with a default value in the code
+is a secret that everybody knows, so the key is made on the first start and kept in `.local/`.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.utils import get_random_secret_key
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+LOCAL_DIR = BASE_DIR / ".local"
+
+env = environ.Env()
+if (BASE_DIR / ".env").is_file():
+    env.read_env(str(BASE_DIR / ".env"))
+
+
+def _make_local_dir() -> Path:
+    """Return the folder of everything this installation keeps to itself."""
+    try:
+        LOCAL_DIR.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{LOCAL_DIR} cannot be created ({error.strerror}): "
+            "make it writable, or set both SECRET_KEY and DATABASE_URL"
+        ) from error
+    return LOCAL_DIR
+
+
+def _local_secret_key() -> str:
+    """Return this installation's own key, made on first use, readable by its owner only.
+
+    The complete file appears under its name in one step, so that of several processes starting at
+    once all read the same key and none reads half of one.
+    """
+    path = _make_local_dir() / "secret_key"
+    if not path.exists():
+        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix="secret_key-")  # mode 0600
+        try:
+            with os.fdopen(descriptor, "w") as file:
+                file.write(get_random_secret_key())
+            os.link(draft, path)
+        except FileExistsError:
+            pass  # another process was first: its key counts
+        finally:
+            os.unlink(draft)
+    return path.read_text().strip()
+
+
+def _database() -> dict[str, Any]:
+    if env.str("DATABASE_URL", ""):
+        database: dict[str, Any] = env.db_url("DATABASE_URL")
+    else:
+        database = {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(_make_local_dir() / "db.sqlite3"),
+        }
+    # A transaction per request would stay open across calls to venues and models.
+    database["ATOMIC_REQUESTS"] = False
+    # Cycles sleep in the model's answer for most of their life: keep no connection meanwhile.
+    database["CONN_MAX_AGE"] = 0
+    if database["ENGINE"] == "django.db.backends.sqlite3":
+        if database["NAME"] != ":memory:":  # the same file from whichever folder we are started
+            database["NAME"] = str(Path(BASE_DIR, database["NAME"]))
+        database["OPTIONS"] = {
+            # Take the write lock at BEGIN: a transaction that upgrades from reading to writing
+            # fails at once with "database is locked", whatever the timeout.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            # FULL: what is written before an order is sent must survive a power cut.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+            **database.get("OPTIONS", {}),
+        }
+        # Django's default test database is in memory, where WAL and IMMEDIATE mean nothing.
+        database["TEST"] = {"NAME": str(Path(database["NAME"]).with_name("test.sqlite3"))}
+    return database
+
+
+# Not by env.str(): that takes a value that begins with "$" for the name of another variable.
+SECRET_KEY = os.environ.get("SECRET_KEY") or _local_secret_key()
+DEBUG = env.bool("DEBUG", False)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+
+# Recorded market data, for the tests and benches that want real history.
+MARKET_DATA_DIR = Path(
+    BASE_DIR, env.str("MARKET_DATA_DIR", "") or BASE_DIR.parent / "shared" / "data"
+)
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "tradingagent.accounts",
+    "market",
+    "llm",
+    "risk",
+    "bots",
+    "bots.lab",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "tradingagent.urls"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+STATIC_URL = "static/"
+
+DATABASES = {"default": _database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "accounts.User"
+
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",  # reads passwords of older installations
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+# One clock everywhere; a user's own time zone is applied on the page only.
+USE_TZ = True
+TIME_ZONE = "UTC"

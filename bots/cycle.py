@@ -1,0 +1,200 @@
+"""One trading cycle, top to bottom, through ports only; and `mark`, the same without a decision.
+
+Nothing here knows paper from live, or a replay from either. A model that raves, hangs or lies is a
+recorded hold; a venue that can't be read opens nothing; exits and protection go on in every case.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bots.briefing import brief
+from bots.desk import Desk
+from bots.domain.records import CycleOutcome, CycleRecord, Plan
+from bots.execution import begin_closing, build_orders, store_plans, write_and_send
+from bots.observation import Observation, account_at, observe, risk_context
+from bots.planning import plan_decision
+from bots.protection import protect
+from llm.domain import Decision, DecisionOutcome
+from market.domain.account import MissingMark
+from market.domain.enums import OrderPurpose
+from market.errors import VenueUnavailable
+from risk.domain import RiskContext, TradingState, Verdict
+from risk.engine import review
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What became of a decision: its plan, the veto's word, and the orders that left."""
+
+    context: RiskContext
+    plan: Plan
+    verdict: Verdict
+    order_ids: tuple[str, ...]
+
+
+def run_cycle(desk: Desk, slot: str) -> CycleRecord:
+    """Run the one decision of a slot and record it whole. A slot already taken is skipped."""
+    started_at = desk.clock.now()
+    if not desk.ledger.open_cycle(slot, started_at):
+        return _record(slot, started_at, started_at, CycleOutcome.SKIPPED, reason="slot already taken")
+    if not desk.ledger.take_desk():
+        return _close(desk, slot, started_at, CycleOutcome.SKIPPED, reason="the desk is busy")
+    try:
+        seen = observe(desk, started_at)
+    except VenueUnavailable as silence:
+        desk.ledger.release_desk()
+        return _close(desk, slot, started_at, CycleOutcome.VENUE_UNAVAILABLE, reason=str(silence))
+    obey_breakers(desk, seen)
+    if seen.state is TradingState.HALTED or not seen.has_usable_instrument:
+        halted = seen.state is TradingState.HALTED
+        outcome = CycleOutcome.HALTED if halted else CycleOutcome.NO_MARKET
+        return _finish(desk, slot, started_at, seen, outcome)
+    desk.ledger.release_desk()
+    decision = desk.trader.decide(brief(desk, seen))
+    if not desk.ledger.take_desk():
+        return _close(desk, slot, started_at, CycleOutcome.DISCARDED, decision=decision)
+    _charge(desk, decision, slot)
+    now = desk.clock.now()
+    try:
+        fresh = observe(desk, now) if now > seen.now else seen
+    except VenueUnavailable as silence:
+        return _finish(
+            desk, slot, started_at, seen, CycleOutcome.VENUE_UNAVAILABLE, decision, reason=str(silence)
+        )
+    if fresh is not seen:
+        obey_breakers(desk, fresh)
+    judged = execute(desk, decision, seen, fresh, slot)
+    return _finish(desk, slot, started_at, fresh, CycleOutcome.DECIDED, decision, judged, prompt=seen)
+
+
+def mark(desk: Desk) -> Observation | None:
+    """Reconcile, value, run the breakers, protect: the fast beat. None when the desk is busy or the market
+    can't be read; then the next beat does it."""
+    if not desk.ledger.take_desk():
+        return None
+    now = desk.clock.now()
+    try:
+        seen = observe(desk, now)
+        obey_breakers(desk, seen)
+        protect(desk, now)
+        record_equity(desk, seen)
+    except VenueUnavailable:
+        return None
+    finally:
+        desk.ledger.release_desk()
+    return seen
+
+
+def execute(
+    desk: Desk, decision: Decision, seen: Observation, fresh: Observation, slot: str
+) -> Judged | None:
+    """Steps 6–8: plan, review and send what a decision wants. None when it wants nothing."""
+    if not decision.items and not decision.void:
+        return None
+    context = risk_context(desk, fresh, seen.snapshot)
+    plan = plan_decision(decision, context, desk.limits)
+    if not plan.intents:
+        return Judged(context=context, plan=plan, verdict=Verdict(), order_ids=())
+    verdict = review(plan.intents, context, desk.limits)
+    store_plans(
+        verdict, desk, {item.symbol: item.invalidation_condition for item in decision.items}
+    )
+    outgoing = build_orders(verdict, desk, f"cycle:{slot}", fresh.now)
+    order_ids = write_and_send(desk, outgoing, fresh.now)
+    return Judged(context=context, plan=plan, verdict=verdict, order_ids=order_ids)
+
+
+def obey_breakers(desk: Desk, seen: Observation) -> None:
+    """A hard breach closes everything without asking: entries are cancelled, positions begin closing."""
+    if not seen.breakers.flatten:
+        return
+    book = desk.ledger.book
+    for order in tuple(book.open_orders.values()):
+        if order.purpose is OrderPurpose.ENTRY and order.is_open:
+            desk.ledger.apply(desk.broker.cancel(order.client_order_id), desk.instruments)
+    for symbol in desk.ledger.book.positions:
+        begin_closing(desk, symbol)
+
+
+def record_equity(desk: Desk, seen: Observation) -> None:
+    """Store the equity point of this instant, as booked after everything that was done."""
+    account = account_at(desk, seen.snapshot)
+    try:
+        desk.ledger.record_equity(seen.now, account.equity)
+    except MissingMark:
+        return  # nobody knows what the position is worth: no point rather than a wrong one
+
+
+def _charge(desk: Desk, decision: Decision, slot: str) -> None:
+    if decision.completions or decision.outcome is not DecisionOutcome.DECIDED:
+        ok = decision.outcome is DecisionOutcome.DECIDED
+        desk.ledger.charge_llm(desk.clock.now(), decision.cost, ok=ok, key=slot)
+
+
+def _finish(
+    desk: Desk,
+    slot: str,
+    started_at: datetime,
+    seen: Observation,
+    outcome: CycleOutcome,
+    decision: Decision | None = None,
+    judged: Judged | None = None,
+    *,
+    prompt: Observation | None = None,
+    reason: str = "",
+) -> CycleRecord:
+    protect(desk, seen.now)
+    record_equity(desk, seen)
+    snapshots = (seen.snapshot,) if prompt is None else (prompt.snapshot, seen.snapshot)
+    record = CycleRecord(
+        slot=slot,
+        started_at=started_at,
+        ended_at=desk.clock.now(),
+        outcome=outcome,
+        trading_state=seen.state,
+        snapshots=snapshots,
+        decision=decision,
+        limits=desk.limits,
+        context=judged.context if judged else None,
+        plan=judged.plan if judged else None,
+        verdict=judged.verdict if judged else None,
+        order_ids=judged.order_ids if judged else (),
+        equity=seen.equity,
+        reason=reason,
+    )
+    desk.ledger.close_cycle(record)
+    desk.ledger.release_desk()
+    return record
+
+
+def _close(
+    desk: Desk,
+    slot: str,
+    started_at: datetime,
+    outcome: CycleOutcome,
+    *,
+    decision: Decision | None = None,
+    reason: str = "",
+) -> CycleRecord:
+    record = _record(slot, started_at, desk.clock.now(), outcome, decision=decision, reason=reason)
+    desk.ledger.close_cycle(record)
+    return record
+
+
+def _record(
+    slot: str,
+    started_at: datetime,
+    ended_at: datetime,
+    outcome: CycleOutcome,
+    *,
+    decision: Decision | None = None,
+    reason: str = "",
+) -> CycleRecord:
+    return CycleRecord(
+        slot=slot,
+        started_at=started_at,
+        ended_at=ended_at,
+        outcome=outcome,
+        decision=decision,
+        reason=reason,
+    )

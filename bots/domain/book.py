@@ -1,0 +1,365 @@
+"""The book: everything the desk knows of its money, folded from what the venue reported.
+
+One pure function per kind of report. Cash is the running sum of ledger entries, positions are a fold
+of fills, and both ledgers (memory and database) call these same functions, so they agree bit for bit
+and can be refolded from the log at any time. Ignoring a report already known is the ledger's task.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+
+from bots.domain.entries import (
+    ClosedTrade,
+    EntryKind,
+    ExitPlan,
+    ExitReason,
+    LedgerEntry,
+    Notice,
+    NoticeKind,
+    RoundTrip,
+    Totals,
+)
+from market.domain.enums import FillReason, OrderPurpose, OrderStatus, PositionSide
+from market.domain.instruments import Instrument
+from market.domain.numbers import ZERO, plain, quantize_cash
+from market.domain.orders import Adjustment, Fill, FundingPayment, Order, OrderReport, apply_order_report
+from market.domain.positions import Position, apply_fill, fee_value, split_fill
+from risk import breakers
+from risk.domain import BreakerState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """The folded state of one bot. `positions`, `round_trips` and `plans` hold open ones only, and
+    `open_orders` the orders that may still rest or arrive. Never changed in place."""
+
+    cash: Decimal = ZERO
+    totals: Totals = field(default_factory=Totals)
+    positions: Mapping[str, Position] = field(default_factory=dict)
+    round_trips: Mapping[str, RoundTrip] = field(default_factory=dict)
+    plans: Mapping[str, ExitPlan] = field(default_factory=dict)
+    open_orders: Mapping[str, Order] = field(default_factory=dict)
+    stopped_at: Mapping[str, datetime] = field(default_factory=dict)
+    day: str = ""
+    entries_today: int = 0
+    breakers: BreakerState = field(default_factory=BreakerState)
+    sequence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """The book after one report, and the rows that it made."""
+
+    book: Book
+    entries: tuple[LedgerEntry, ...] = ()
+    order: Order | None = None
+    fills: tuple[Fill, ...] = ()
+    closed_trades: tuple[ClosedTrade, ...] = ()
+    notices: tuple[Notice, ...] = ()
+
+
+_TOTAL_OF = {
+    EntryKind.DEPOSIT: ("deposits", 1),
+    EntryKind.WITHDRAWAL: ("withdrawals", -1),
+    EntryKind.REALIZED_PNL: ("realized_pnl", 1),
+    EntryKind.FEE: ("fees", -1),
+    EntryKind.FUNDING: ("funding", 1),
+    EntryKind.ADJUSTMENT: ("adjustments", 1),
+    EntryKind.LLM_COST: ("llm_cost", -1),
+}
+
+
+def fold_money(
+    book: Book, *, at: datetime, kind: EntryKind, amount: Decimal, key: str, symbol: str = ""
+) -> Folded:
+    """Book one movement of cash. `amount` > 0 in, < 0 out; 0 writes nothing."""
+    if amount == 0:
+        return Folded(book)
+    entry = LedgerEntry(
+        sequence=book.sequence + 1, at=at, kind=kind, amount=amount, symbol=symbol, key=key
+    )
+    name, sign = _TOTAL_OF[kind]
+    totals = replace(book.totals, **{name: getattr(book.totals, name) + sign * amount})
+    after = replace(book, cash=book.cash + amount, totals=totals, sequence=entry.sequence)
+    return Folded(after, entries=(entry,))
+
+
+def fold_llm_cost(book: Book, *, at: datetime, cost: Decimal, key: str) -> Folded:
+    """Charge a model's cost to equity and to the day's budget."""
+    folded = fold_money(
+        book, at=at, kind=EntryKind.LLM_COST, amount=-quantize_cash(cost), key=key
+    )
+    return Folded(
+        replace(folded.book, breakers=breakers.on_llm_cost(folded.book.breakers, cost)),
+        entries=folded.entries,
+    )
+
+
+def fold_funding(book: Book, payment: FundingPayment) -> Folded:
+    """Book funding; it belongs to the round trip that paid or received it."""
+    folded = fold_money(
+        book,
+        at=payment.at,
+        kind=EntryKind.FUNDING,
+        amount=payment.amount,
+        key=f"{payment.symbol}@{payment.at.isoformat()}",
+        symbol=payment.symbol,
+    )
+    after = _on_trip(folded.book, payment.symbol, funding=payment.amount)
+    return Folded(
+        replace(after, breakers=breakers.on_funding(after.breakers, payment.amount)),
+        entries=folded.entries,
+    )
+
+
+def fold_adjustment(book: Book, adjustment: Adjustment) -> Folded:
+    """Book a liquidation fee, rebate or the like. After the trip has ended it stands in the ledger alone."""
+    folded = fold_money(
+        book,
+        at=adjustment.at,
+        kind=EntryKind.ADJUSTMENT,
+        amount=adjustment.amount,
+        key=adjustment.key,
+        symbol=adjustment.symbol,
+    )
+    after = _on_trip(folded.book, adjustment.symbol, adjustments=adjustment.amount)
+    return Folded(after, entries=folded.entries)
+
+
+def _on_trip(book: Book, symbol: str, **amounts: Decimal) -> Book:
+    trip = book.round_trips.get(symbol)
+    if trip is None:
+        return book
+    changes = {name: getattr(trip, name) + amount for name, amount in amounts.items()}
+    return replace(book, round_trips={**book.round_trips, symbol: replace(trip, **changes)})
+
+
+def fold_new_orders(book: Book, orders: tuple[Order, ...]) -> Book:
+    """Orders written but not yet sent: they exist, and nothing else."""
+    return replace(
+        book, open_orders={**book.open_orders, **{order.client_order_id: order for order in orders}}
+    )
+
+
+def fold_status(book: Book, order: Order, status: OrderStatus, reason: str = "") -> Folded:
+    """Move an order by our own doing: claimed, denied, unknown, or cancelled before it was sent."""
+    moved = order.moved(status, reason=reason)
+    return Folded(_with_order(book, moved), order=moved)
+
+
+def fold_order_report(
+    book: Book, report: OrderReport, order: Order | None, instrument: Instrument, day: str
+) -> Folded:
+    """Fold one report of an order, its fill included. `order` is our row, None when it is not ours.
+
+    Raises IllegalTransition or ValueError when the report contradicts the order (nothing is folded).
+    """
+    notices: list[Notice] = []
+    moved = None
+    if order is not None:
+        moved = apply_order_report(order, report)
+        notices.extend(_order_notices(order, moved, report))
+        book = _with_order(book, moved)
+    if report.fill is None:
+        return Folded(_without_stale_plan(book, moved), order=moved, notices=tuple(notices))
+    if moved is not None and moved.purpose is OrderPurpose.ENTRY and order is not None:
+        if order.filled_quantity == 0:
+            book = replace(
+                book, day=day, entries_today=(book.entries_today if book.day == day else 0) + 1
+            )
+    elif order is None:
+        notices.extend(_venue_exit_notices(report.fill))
+    entries: list[LedgerEntry] = []
+    trades: list[ClosedTrade] = []
+    parts = split_fill(book.positions.get(report.symbol, Position(symbol=report.symbol)), report.fill)
+    for part in parts:
+        book, new_entries, trade = _fold_fill(book, part, moved, instrument)
+        entries.extend(new_entries)
+        if trade is not None:
+            trades.append(trade)
+    return Folded(
+        _without_stale_plan(book, moved),
+        entries=tuple(entries),
+        order=moved,
+        fills=parts,
+        closed_trades=tuple(trades),
+        notices=tuple(notices),
+    )
+
+
+def _with_order(book: Book, order: Order) -> Book:
+    orders = dict(book.open_orders)
+    if order.is_open or order.status is OrderStatus.INITIALIZED:
+        orders[order.client_order_id] = order
+    else:
+        orders.pop(order.client_order_id, None)
+    return replace(book, open_orders=orders)
+
+
+def _without_stale_plan(book: Book, order: Order | None) -> Book:
+    """An exit plan lives as long as its position or an entry that may still fill."""
+    if order is None or order.symbol not in book.plans or order.symbol in book.positions:
+        return book
+    if any(
+        other.symbol == order.symbol and other.purpose is OrderPurpose.ENTRY
+        for other in book.open_orders.values()
+    ):
+        return book
+    return replace(
+        book, plans={symbol: plan for symbol, plan in book.plans.items() if symbol != order.symbol}
+    )
+
+
+def _fold_fill(
+    book: Book, fill: Fill, order: Order | None, instrument: Instrument
+) -> tuple[Book, list[LedgerEntry], ClosedTrade | None]:
+    symbol = fill.symbol
+    before = book.positions.get(symbol) or Position(symbol=symbol)
+    change = apply_fill(
+        before, fill, instrument, leverage=order.leverage if order is not None else None
+    )
+    fee = fee_value(fill, instrument)
+    cash, sequence, totals = book.cash, book.sequence, book.totals
+    entries: list[LedgerEntry] = []
+    for kind, amount in ((EntryKind.REALIZED_PNL, change.realized_pnl), (EntryKind.FEE, -fee)):
+        if amount:
+            sequence += 1
+            cash += amount
+            entries.append(
+                LedgerEntry(
+                    sequence=sequence,
+                    at=fill.at,
+                    kind=kind,
+                    amount=amount,
+                    symbol=symbol,
+                    key=f"{symbol}#{fill.venue_trade_id}",
+                )
+            )
+    if entries:
+        totals = replace(
+            totals, realized_pnl=totals.realized_pnl + change.realized_pnl, fees=totals.fees + fee
+        )
+    trip = _trip_after(book.round_trips.get(symbol), fill, change.closed_quantity, change.realized_pnl, fee, instrument)
+    positions, trips, plans = dict(book.positions), dict(book.round_trips), book.plans
+    stopped_at, breaker_state, trade = book.stopped_at, book.breakers, None
+    if change.position.quantity:
+        positions[symbol], trips[symbol] = change.position, trip
+    else:
+        positions.pop(symbol, None)
+        trips.pop(symbol, None)
+        trade = _closed_trade(trip, fill, order, instrument)
+        breaker_state = breakers.on_closed_trade(breaker_state, trade.net_pnl, trade.fees)
+        if trade.exit_reason in (ExitReason.STOP, ExitReason.LIQUIDATION):
+            stopped_at = {**stopped_at, symbol: fill.at}
+        plans = {name: plan for name, plan in plans.items() if name != symbol}
+    after = Book(
+        cash=cash,
+        totals=totals,
+        positions=positions,
+        round_trips=trips,
+        plans=plans,
+        open_orders=book.open_orders,
+        stopped_at=stopped_at,
+        day=book.day,
+        entries_today=book.entries_today,
+        breakers=breaker_state,
+        sequence=sequence,
+    )
+    return after, entries, trade
+
+
+def _trip_after(
+    trip: RoundTrip | None,
+    fill: Fill,
+    closed: Decimal,
+    realized: Decimal,
+    fee: Decimal,
+    instrument: Instrument,
+) -> RoundTrip:
+    if trip is None:
+        side = PositionSide.LONG if fill.side.sign > 0 else PositionSide.SHORT
+        trip = RoundTrip(symbol=fill.symbol, side=side, opened_at=fill.at)
+    notional = quantize_cash(fill.quantity * instrument.contract_size * fill.price)
+    entered, left = (ZERO, fill.quantity) if closed else (fill.quantity, ZERO)
+    return RoundTrip(
+        symbol=trip.symbol,
+        side=trip.side,
+        opened_at=trip.opened_at,
+        entry_quantity=trip.entry_quantity + entered,
+        entry_notional=trip.entry_notional + (notional if entered else ZERO),
+        exit_quantity=trip.exit_quantity + left,
+        exit_notional=trip.exit_notional + (notional if left else ZERO),
+        realized_pnl=trip.realized_pnl + realized,
+        fees=trip.fees + fee,
+        funding=trip.funding,
+        adjustments=trip.adjustments,
+    )
+
+
+def _closed_trade(trip: RoundTrip, fill: Fill, order: Order | None, instrument: Instrument) -> ClosedTrade:
+    size = instrument.contract_size
+    return ClosedTrade(
+        symbol=trip.symbol,
+        side=trip.side,
+        opened_at=trip.opened_at,
+        closed_at=fill.at,
+        quantity=trip.entry_quantity,
+        entry_price=trip.entry_notional / (trip.entry_quantity * size),
+        exit_price=trip.exit_notional / (trip.exit_quantity * size),
+        realized_pnl=trip.realized_pnl,
+        fees=trip.fees,
+        funding=trip.funding,
+        adjustments=trip.adjustments,
+        net_pnl=trip.realized_pnl - trip.fees + trip.funding + trip.adjustments,
+        exit_reason=_exit_reason(fill, order),
+    )
+
+
+_EXIT_OF_PURPOSE = {
+    OrderPurpose.STOP: ExitReason.STOP,
+    OrderPurpose.TARGET: ExitReason.TARGET,
+    OrderPurpose.CLOSE: ExitReason.CLOSE,
+    OrderPurpose.REDUCE: ExitReason.REDUCE,
+    OrderPurpose.ENTRY: ExitReason.FLIP,
+}
+_EXIT_OF_FILL = {
+    FillReason.LIQUIDATION: ExitReason.LIQUIDATION,
+    FillReason.ADL: ExitReason.ADL,
+    FillReason.SETTLEMENT: ExitReason.SETTLEMENT,
+    FillReason.END_OF_DATA: ExitReason.END_OF_DATA,
+}
+
+
+def _exit_reason(fill: Fill, order: Order | None) -> ExitReason:
+    if fill.reason in _EXIT_OF_FILL:
+        return _EXIT_OF_FILL[fill.reason]
+    return ExitReason.EXTERNAL_CLOSE if order is None else _EXIT_OF_PURPOSE[order.purpose]
+
+
+def _order_notices(before: Order, after: Order, report: OrderReport) -> list[Notice]:
+    notices = []
+    if report.fill is not None and before.status in (OrderStatus.CANCELED, OrderStatus.EXPIRED):
+        text = f"{before.purpose} {before.side} filled {plain(report.fill.quantity)} after it was {before.status}"
+        notices.append(Notice(at=report.at, kind=NoticeKind.LATE_FILL, symbol=before.symbol, text=text))
+    if after.status is OrderStatus.REJECTED and before.status is not OrderStatus.REJECTED:
+        text = f"the venue refused {before.purpose} {before.side} {plain(before.quantity)}: {after.reason}"
+        notices.append(Notice(at=report.at, kind=NoticeKind.ORDER_REJECTED, symbol=before.symbol, text=text))
+    return notices
+
+
+_NOTICE_OF_FILL = {
+    FillReason.LIQUIDATION: (NoticeKind.LIQUIDATION, "the venue liquidated the position"),
+    FillReason.ADL: (NoticeKind.LIQUIDATION, "the venue deleveraged the position (ADL)"),
+    FillReason.EXTERNAL_CLOSE: (NoticeKind.EXTERNAL_CLOSE, "somebody closed the position at the venue"),
+    FillReason.FOREIGN: (NoticeKind.FOREIGN_FILL, "a fill that no order of ours made"),
+}
+
+
+def _venue_exit_notices(fill: Fill) -> list[Notice]:
+    if fill.reason not in _NOTICE_OF_FILL:
+        return []
+    kind, words = _NOTICE_OF_FILL[fill.reason]
+    text = f"{words}: {fill.side} {plain(fill.quantity)} at {plain(fill.price)}"
+    return [Notice(at=fill.at, kind=kind, symbol=fill.symbol, text=text)]

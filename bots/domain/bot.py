@@ -1,0 +1,59 @@
+"""A bot as the cycle needs to know it, and the ids it gives its orders.
+
+Ids are hashes of what an order *is* (bot, origin, leg, attempt), never of time or chance: a cycle that
+is run again after a crash asks for the same ids and therefore can't order twice.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+
+class BotMode(StrEnum):
+    """Chosen at the door; only `bots.runtime` may branch on it."""
+
+    PAPER = "PAPER"
+    LIVE = "LIVE"
+
+
+class BotStatus(StrEnum):
+    """DRAFT and PAUSED bots run cycles on demand, but open nothing."""
+
+    DRAFT = "DRAFT"
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+    ARCHIVED = "ARCHIVED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotConfig:
+    """What a bot is told to do. `interval` between decisions; `capital` in settlement currency.
+
+    `time_zone` is the owner's: day limits turn at the owner's local midnight.
+    """
+
+    id: UUID
+    symbols: tuple[str, ...]
+    interval: timedelta
+    timeframe: timedelta
+    capital: Decimal
+    currency: str
+    time_zone: str = "UTC"
+    owner_words: str = ""
+    charge_llm_cost: bool = True
+
+    def local_day(self, instant: datetime) -> str:
+        """The owner's calendar day at an instant, as YYYY-MM-DD."""
+        if self.time_zone == "UTC":
+            return instant.astimezone(UTC).date().isoformat()
+        return instant.astimezone(ZoneInfo(self.time_zone)).date().isoformat()
+
+
+def client_order_id(bot_id: UUID, origin: str, leg: str, attempt: int = 1) -> str:
+    """32 hex digits from (bot, origin, leg, attempt); venues' own forms are cut from it by their adapters."""
+    text = f"{bot_id.hex}|{origin}|{leg}|{attempt}"
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

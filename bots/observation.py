@@ -1,0 +1,237 @@
+"""Steps 2–4 of the cycle: see the market, reconcile with the venue, value the account, run the breakers.
+
+Reconciling comes first and is the recovery path as well: whatever happened while nobody looked is
+booked here. When the venue's state or a held position's price is unknown, the observation says so and
+nothing may be opened on it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from bots.desk import Desk
+from bots.domain.entries import Notice, NoticeKind
+from market.domain.account import Account, MissingMark
+from market.domain.data import MarketSnapshot, Quote
+from market.domain.enums import OrderPurpose, OrderStatus, PositionSide
+from market.domain.numbers import ZERO
+from market.errors import VenueUnavailable
+from market.indicators import book as indicator_book
+from risk import breakers
+from risk.domain import (
+    BreakerInput,
+    BreakerResult,
+    Code,
+    HeldProtection,
+    RestingEntry,
+    RiskContext,
+    Tempo,
+    TradingState,
+)
+
+PLAUSIBLE_MARK_DISTANCE = Decimal("0.03")
+"""A mark further than this from the last trade never flattens anything."""
+ATR_PERIOD = 14
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What is known at `now`. `equity` is None when a held position has no price."""
+
+    now: datetime
+    snapshot: MarketSnapshot
+    account: Account
+    equity: Decimal | None
+    venue_known: bool
+    breakers: BreakerResult
+
+    @property
+    def state(self) -> TradingState:
+        return self.breakers.state.state
+
+    @property
+    def quotes(self) -> Mapping[str, Quote]:
+        return {item.symbol: item.quote for item in self.snapshot.instruments if item.quote is not None}
+
+    @property
+    def has_usable_instrument(self) -> bool:
+        return any(item.unusable is None for item in self.snapshot.instruments)
+
+
+def observe(desk: Desk, now: datetime) -> Observation:
+    """Look, reconcile, value, and let the breakers judge. Raises VenueUnavailable when there is no market
+    data at all; a broker that can't be read makes an observation with `venue_known` False."""
+    snapshot = desk.feed.snapshot(desk.bot.symbols, now)
+    venue_known = True
+    try:
+        reports = desk.broker.sync(snapshot)
+    except VenueUnavailable:
+        venue_known = False
+    else:
+        if reports:
+            desk.ledger.apply(reports, desk.instruments)
+    account = account_at(desk, snapshot)
+    try:
+        equity = account.equity
+    except MissingMark:
+        equity = None
+    result = _beat(desk, snapshot, account, equity, now)
+    return Observation(
+        now=now,
+        snapshot=snapshot,
+        account=account,
+        equity=equity,
+        venue_known=venue_known,
+        breakers=result,
+    )
+
+
+def account_at(desk: Desk, snapshot: MarketSnapshot) -> Account:
+    """The booked account valued at the snapshot's marks."""
+    book = desk.ledger.book
+    return Account(
+        cash=book.cash,
+        positions=book.positions,
+        instruments=desk.instruments,
+        marks={
+            item.symbol: item.quote.mark for item in snapshot.instruments if item.quote is not None
+        },
+    )
+
+
+def _beat(
+    desk: Desk, snapshot: MarketSnapshot, account: Account, equity: Decimal | None, now: datetime
+) -> BreakerResult:
+    state = desk.ledger.book.breakers
+    given = BreakerInput(
+        now=now,
+        local_day=desk.bot.local_day(now),
+        nav=state.last_nav if equity is None else equity,
+        is_flat=not account.positions,
+        is_plausible=equity is not None and _marks_are_plausible(snapshot, account),
+        is_stale=equity is None or all(item.unusable is not None for item in snapshot.instruments),
+    )
+    result = breakers.beat(state, given, desk.limits)
+    desk.ledger.set_breakers(result.state)
+    for kind, codes in (
+        (NoticeKind.BREAKER_TRIPPED, result.tripped),
+        (NoticeKind.BREAKER_CLEARED, result.cleared),
+    ):
+        for code in codes:
+            desk.ledger.notify(Notice(at=now, kind=kind, symbol="", text=str(code)))
+    return result
+
+
+def _marks_are_plausible(snapshot: MarketSnapshot, account: Account) -> bool:
+    for symbol in account.positions:
+        item = snapshot.by_symbol.get(symbol)
+        quote = item.quote if item is not None else None
+        if quote is None or quote.mark <= 0 or quote.last <= 0:
+            return False
+        if abs(quote.mark - quote.last) > PLAUSIBLE_MARK_DISTANCE * quote.last:
+            return False
+    return True
+
+
+def risk_context(
+    desk: Desk, seen: Observation, prompt_snapshot: MarketSnapshot, slot_opens: int = 0
+) -> RiskContext:
+    """What the veto judges in: the account and quotes of `seen`, and the marks that the trader saw."""
+    book = desk.ledger.book
+    state, reason = _effective_state(desk, seen)
+    return RiskContext(
+        now=seen.now,
+        state=state,
+        state_reason=reason,
+        account=seen.account,
+        equity=ZERO if seen.equity is None else seen.equity,
+        quotes=seen.quotes,
+        prompt_marks={
+            item.symbol: item.quote.mark
+            for item in prompt_snapshot.instruments
+            if item.quote is not None
+        },
+        instruments=desk.instruments,
+        resting_entries=resting_entries(desk),
+        protection=held_protection(desk),
+        unusable=_unusable(desk, seen.snapshot),
+        tempo=Tempo(
+            entries_today=book.entries_today if book.day == desk.bot.local_day(seen.now) else 0,
+            opens_this_cycle=slot_opens,
+            stopped_at=book.stopped_at,
+        ),
+        groups=desk.groups,
+        atr=_atr(desk, seen.snapshot),
+    )
+
+
+def _effective_state(desk: Desk, seen: Observation) -> tuple[TradingState, Code | None]:
+    """The breakers' state, held to REDUCING when something else forbids opening. Fail closed."""
+    state = seen.breakers.state
+    if state.state is not TradingState.ACTIVE:
+        return state.state, min(state.reasons, default=None)
+    if not seen.venue_known:
+        return TradingState.REDUCING, Code.VENUE_UNKNOWN
+    if seen.equity is None:
+        return TradingState.REDUCING, Code.STALE_DATA
+    if not desk.ledger.may_open():
+        return TradingState.REDUCING, Code.BOT_NOT_ACTIVE
+    return TradingState.ACTIVE, None
+
+
+def resting_entries(desk: Desk) -> tuple[RestingEntry, ...]:
+    """Entries that may still fill: they count as exposure."""
+    orders = desk.ledger.book.open_orders
+    if not orders:
+        return ()
+    return tuple(
+        RestingEntry(
+            symbol=order.symbol,
+            side=PositionSide.LONG if order.side.sign > 0 else PositionSide.SHORT,
+            quantity=order.remaining_quantity,
+            price=order.price or ZERO,
+            leverage=order.leverage,
+            is_unresolved=order.status is OrderStatus.UNKNOWN,
+        )
+        for order in orders.values()
+        if order.purpose is OrderPurpose.ENTRY and order.is_open
+    )
+
+
+def held_protection(desk: Desk) -> Mapping[str, HeldProtection]:
+    """What rests for each open position now."""
+    book = desk.ledger.book
+    held = {}
+    for symbol, position in book.positions.items():
+        plan = book.plans.get(symbol)
+        held[symbol] = HeldProtection(
+            stop_price=plan.stop_price if plan else None,
+            target_price=plan.target_price if plan else None,
+            opened_at=position.opened_at,
+        )
+    return held
+
+
+def _unusable(desk: Desk, snapshot: MarketSnapshot) -> Mapping[str, str]:
+    book = desk.ledger.book
+    reasons = {
+        item.symbol: item.unusable for item in snapshot.instruments if item.unusable is not None
+    }
+    for order in book.open_orders.values():
+        if order.purpose.is_protection and order.parent_id not in book.open_orders:
+            if order.symbol not in book.positions:
+                reasons.setdefault(order.symbol, "an order of an earlier position still rests")
+    return reasons
+
+
+def _atr(desk: Desk, snapshot: MarketSnapshot) -> Mapping[str, Decimal]:
+    """ATR(14) per symbol, read only where a rule needs it."""
+    if not desk.limits.min_hold:
+        return {}
+    values = {}
+    for item in snapshot.instruments:
+        value = indicator_book(item.candles).last("atr", ATR_PERIOD)
+        if value == value:  # not NaN: warmed up
+            values[item.symbol] = Decimal(str(value))
+    return values

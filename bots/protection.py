@@ -1,0 +1,203 @@
+"""Step 9: make protection true. Every open position has its stop and target resting, and nothing else.
+
+A new stop is placed before the old one is cancelled, so there is no naked moment. One that can't be
+placed is tried again at once; then the position is flattened: a position without a live stop is an
+emergency. A position that is being closed is closed again until it is flat.
+"""
+
+from datetime import datetime
+from decimal import Decimal
+
+from bots.desk import Desk
+from bots.domain.bot import client_order_id
+from bots.domain.entries import ExitPlan, Notice, NoticeKind
+from bots.execution import (
+    Outgoing,
+    begin_closing,
+    exit_orders,
+    protection_order,
+    write_and_send,
+)
+from market.domain.enums import OrderPurpose, OrderSide, OrderStatus, RejectCode
+from market.domain.numbers import ceil_to_tick, floor_to_tick, plain
+from market.domain.orders import Order
+from market.domain.positions import Position, liquidation_price
+from market.errors import VenueUnavailable
+from risk.domain import OrderIntent, Requester
+
+STOP_ATTEMPTS = 3
+DEFAULT_STOP_TO_LIQUIDATION = Decimal("0.9")
+
+
+def protect(desk: Desk, now: datetime) -> None:
+    """Bring the resting orders in line with the positions and their exit plans. Idempotent."""
+    book = desk.ledger.book
+    if not book.positions and not book.open_orders:
+        return
+    _cancel_leftovers(desk)
+    for symbol in sorted(book.positions):
+        _protect_position(desk, symbol, now)
+
+
+def _protect_position(desk: Desk, symbol: str, now: datetime) -> None:
+    book = desk.ledger.book
+    position, plan = book.positions[symbol], book.plans.get(symbol)
+    if plan is None:
+        return
+    if plan.stop_price is not None:
+        plan = _inside_liquidation(desk, position, plan, now)
+    for purpose, price in (
+        (OrderPurpose.STOP, plan.stop_price),
+        (OrderPurpose.TARGET, plan.target_price),
+    ):
+        if price is not None and symbol in desk.ledger.book.positions:
+            _ensure(desk, position, purpose, price, now)
+    if desk.ledger.book.plans.get(symbol, ExitPlan()).is_closing:
+        _keep_closing(desk, symbol, now)
+
+
+def _inside_liquidation(desk: Desk, position: Position, plan: ExitPlan, now: datetime) -> ExitPlan:
+    """After the fill the margin is known: a stop past liquidation is tightened, and said so."""
+    instrument = desk.instruments[position.symbol]
+    edge, entry = liquidation_price(position, instrument), position.entry_price(instrument)
+    stop = plan.stop_price
+    if edge is None or entry is None or stop is None:
+        return plan
+    is_long = position.quantity > 0
+    if stop > edge if is_long else stop < edge:
+        return plan
+    fraction = desk.limits.stop_to_liquidation_fraction or DEFAULT_STOP_TO_LIQUIDATION
+    inside = entry + (edge - entry) * fraction
+    rounded = ceil_to_tick if is_long else floor_to_tick
+    tightened = ExitPlan(
+        stop_price=rounded(inside, instrument.price_step),
+        target_price=plan.target_price,
+        invalidation_condition=plan.invalidation_condition,
+        is_closing=plan.is_closing,
+    )
+    desk.ledger.set_plan(position.symbol, tightened)
+    text = f"stop {plain(stop)} was past liquidation at {plain(instrument.round_price(edge))}: moved to {tightened.stop_price}"
+    desk.ledger.notify(
+        Notice(at=now, kind=NoticeKind.PROTECTION_TIGHTENED, symbol=position.symbol, text=text)
+    )
+    return tightened
+
+
+def _ensure(
+    desk: Desk, position: Position, purpose: OrderPurpose, price: Decimal, now: datetime
+) -> None:
+    instrument = desk.instruments[position.symbol]
+    wanted_price, wanted_quantity = instrument.round_price(price), abs(position.quantity)
+    resting = _resting(desk, position.symbol, purpose)
+    right = [
+        order
+        for order in resting
+        if order.trigger_price == wanted_price and order.quantity == wanted_quantity
+    ]
+    if not right:
+        if any(order.status is OrderStatus.UNKNOWN for order in resting):
+            return  # its fate is being asked for; a second one might double it
+        placed = _place(desk, position, purpose, wanted_price, now)
+        if not placed:
+            return
+        right = [placed]
+    for order in resting:
+        if order.client_order_id != right[0].client_order_id:
+            _cancel(desk, order)
+
+
+def _place(
+    desk: Desk, position: Position, purpose: OrderPurpose, price: Decimal, now: datetime
+) -> Order | None:
+    """Place a stop or target; a refused stop is tried again, then the position is flattened."""
+    instrument = desk.instruments[position.symbol]
+    side = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY
+    reason = ""
+    for _ in range(STOP_ATTEMPTS if purpose is OrderPurpose.STOP else 1):
+        order = protection_order(
+            purpose,
+            _next_id(desk, position, purpose),
+            instrument,
+            side,
+            abs(position.quantity),
+            price,
+            position.leverage,
+            now,
+        )
+        write_and_send(desk, (Outgoing(order=order),), now)
+        sent = desk.ledger.find_order(order.client_order_id)
+        if sent is None or sent.is_open or sent.status is OrderStatus.FILLED:
+            return sent
+        reason = sent.reason
+        if reason == RejectCode.TRIGGER_WOULD_FIRE:
+            break
+    if purpose is OrderPurpose.STOP or reason == RejectCode.TRIGGER_WOULD_FIRE:
+        text = f"the {purpose} at {plain(price)} can't rest ({reason}): the position is being closed"
+        desk.ledger.notify(
+            Notice(at=now, kind=NoticeKind.PROTECTION_FAILED, symbol=position.symbol, text=text)
+        )
+        begin_closing(desk, position.symbol)
+    return None
+
+
+def _keep_closing(desk: Desk, symbol: str, now: datetime) -> None:
+    """Send the next close of a position, unless one is still on its way."""
+    book = desk.ledger.book
+    position = book.positions.get(symbol)
+    if position is None or any(
+        order.symbol == symbol and order.purpose is OrderPurpose.CLOSE
+        for order in book.open_orders.values()
+    ):
+        return
+    instrument = desk.instruments[symbol]
+    intent = OrderIntent(
+        symbol=symbol,
+        purpose=OrderPurpose.CLOSE,
+        side=position.side,
+        quantity=abs(position.quantity),
+        leverage=position.leverage,
+        reference_price=position.entry_cost / abs(position.quantity),
+        requester=Requester.PROTECTION,
+    )
+    origin, attempt = f"position:{symbol}:{position.opened_at}", 1
+    while True:
+        outgoing = tuple(exit_orders(intent, instrument, desk, f"{origin}:{attempt}", now))
+        if desk.ledger.find_order(outgoing[0].order.client_order_id) is None:
+            break
+        attempt += 1
+    write_and_send(desk, outgoing, now)
+
+
+def _cancel_leftovers(desk: Desk) -> None:
+    """Nothing of an earlier position may rest on a symbol."""
+    book = desk.ledger.book
+    for order in tuple(book.open_orders.values()):
+        if order.reduce_only and order.is_open and order.symbol not in book.positions:
+            if order.parent_id not in book.open_orders and order.purpose.is_protection:
+                _cancel(desk, order)
+
+
+def _cancel(desk: Desk, order: Order) -> None:
+    try:
+        reports = desk.broker.cancel(order.client_order_id)
+    except VenueUnavailable:
+        return  # it rests still; the next beat asks again
+    desk.ledger.apply(reports, desk.instruments)
+
+
+def _resting(desk: Desk, symbol: str, purpose: OrderPurpose) -> list[Order]:
+    return [
+        order
+        for order in desk.ledger.book.open_orders.values()
+        if order.symbol == symbol and order.purpose is purpose and order.is_open
+    ]
+
+
+def _next_id(desk: Desk, position: Position, purpose: OrderPurpose) -> str:
+    """The first id of this position's stop or target that was never written."""
+    origin, attempt = f"position:{position.symbol}:{position.opened_at}", 1
+    while True:
+        order_id = client_order_id(desk.bot.id, origin, str(purpose), attempt)
+        if desk.ledger.find_order(order_id) is None:
+            return order_id
+        attempt += 1

@@ -1,0 +1,96 @@
+"""`make bench`: how fast the core is, each figure beside its target, all in one run.
+
+Figures are medians of several repeats on whatever machine this is; targets are stated for one core of
+a small server. A miss is marked and makes the exit code 1, except with --no-fail.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tests.bench import cases
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured number. `least` targets are met from below (speed), others from above (time)."""
+
+    name: str
+    value: float
+    unit: str
+    target: float | None = None
+    least: bool = False
+
+    @property
+    def is_met(self) -> bool:
+        if self.target is None:
+            return True
+        return self.value >= self.target if self.least else self.value <= self.target
+
+    def __str__(self) -> str:
+        value = f"{self.value:,.0f}" if self.value >= 1000 else f"{self.value:,.3f}"
+        sign = "≥" if self.least else "≤"
+        target = "" if self.target is None else f"{sign} {self.target:,g}"
+        state = "" if self.target is None else ("ok" if self.is_met else "MISSED")
+        return f"{self.name:<52}{value:>12} {self.unit:<12}{target:>12}  {state}"
+
+
+def milliseconds(work: Callable[[], object], repeats: int = 30, inner: int = 1) -> float:
+    """Median milliseconds of one call of `work`."""
+    work()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        for _ in range(inner):
+            work()
+        times.append((time.perf_counter() - began) / inner)
+    return statistics.median(times) * 1000
+
+
+def figures() -> list[Figure]:
+    made: list[Figure] = []
+    replay = cases.replay_case()
+    jumped = max((replay(True) for _ in range(5)), key=lambda run: run.candles / run.seconds)
+    walked = replay(False)
+    speed = jumped.candles / jumped.seconds
+    slow_speed = walked.candles / walked.seconds
+    made.append(Figure(f"replay, EMA 10/50, {cases.source()}", speed, "candles/s", 72_000, True))
+    made.append(Figure("  the stretch: backtesting.py's loop", speed / 197_000, "× of it"))
+    made.append(Figure("  with jumps off", slow_speed, "candles/s"))
+    made.append(Figure("  jumps are worth", speed / slow_speed, "×"))
+    made.append(Figure("  bars evaluated", jumped.bars_evaluated, "bars"))
+    made.append(Figure("render a prompt, six instruments", milliseconds(cases.render_case()), "ms", 1.5))
+    made.append(Figure("parse a reply, six instruments", milliseconds(cases.parse_case()), "ms", 0.3))
+    made.append(
+        Figure("a whole cycle in memory, six instruments, scripted", cases.cycle_case(), "ms", 3.3)
+    )
+    made.append(
+        Figure("one review, three entries and two closes", milliseconds(cases.review_case(), inner=20) * 1000, "µs", 200)
+    )
+    made.append(
+        Figure("the standard indicators on 500 bars", milliseconds(cases.indicator_case(), inner=20), "ms", 0.2)
+    )
+    return made
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--no-fail", action="store_true", help="exit 0 even when a target is missed")
+    options = parser.parse_args()
+    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
+    made = figures()
+    for figure in made:
+        print(figure)
+    missed = [figure.name.strip() for figure in made if not figure.is_met]
+    if missed:
+        print("missed: " + "; ".join(missed))
+    return 1 if missed and not options.no_fail else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

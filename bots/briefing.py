@@ -70,7 +70,8 @@ def _account(desk: Desk, book: Book, seen: Observation, equity: Decimal) -> Acco
 def _position(desk: Desk, book: Book, position: Position, seen: Observation) -> PositionView:
     instrument = desk.instruments[position.symbol]
     entry = position.entry_price(instrument)
-    assert entry is not None and position.opened_at is not None  # open positions have both
+    if entry is None or position.opened_at is None:
+        raise ValueError(f"{position.symbol}: an open position has an entry and a time")
     plan = book.plans.get(position.symbol)
     mark = seen.account.marks.get(position.symbol, entry)
     return PositionView(

@@ -36,7 +36,9 @@ def run_cycle(desk: Desk, slot: str) -> CycleRecord:
     """Run the one decision of a slot and record it whole. A slot already taken is skipped."""
     started_at = desk.clock.now()
     if not desk.ledger.open_cycle(slot, started_at):
-        return _record(slot, started_at, started_at, CycleOutcome.SKIPPED, reason="slot already taken")
+        return _record(
+            slot, started_at, started_at, CycleOutcome.SKIPPED, reason="slot already taken"
+        )
     if not desk.ledger.take_desk():
         return _close(desk, slot, started_at, CycleOutcome.SKIPPED, reason="the desk is busy")
     try:
@@ -59,12 +61,20 @@ def run_cycle(desk: Desk, slot: str) -> CycleRecord:
         fresh = observe(desk, now) if now > seen.now else seen
     except VenueUnavailable as silence:
         return _finish(
-            desk, slot, started_at, seen, CycleOutcome.VENUE_UNAVAILABLE, decision, reason=str(silence)
+            desk,
+            slot,
+            started_at,
+            seen,
+            CycleOutcome.VENUE_UNAVAILABLE,
+            decision,
+            reason=str(silence),
         )
     if fresh is not seen:
         obey_breakers(desk, fresh)
     judged = execute(desk, decision, seen, fresh, slot)
-    return _finish(desk, slot, started_at, fresh, CycleOutcome.DECIDED, decision, judged, prompt=seen)
+    return _finish(
+        desk, slot, started_at, fresh, CycleOutcome.DECIDED, decision, judged, prompt=seen
+    )
 
 
 def mark(desk: Desk) -> Observation | None:

@@ -39,9 +39,7 @@ class Outgoing:
         return (self.order, *self.attached)
 
 
-def build_orders(
-    verdict: Verdict, desk: Desk, origin: str, now: datetime
-) -> tuple[Outgoing, ...]:
+def build_orders(verdict: Verdict, desk: Desk, origin: str, now: datetime) -> tuple[Outgoing, ...]:
     """Orders for every approved intent, in the verdict's order (closes first)."""
     outgoing: list[Outgoing] = []
     for ruling in verdict.rulings:
@@ -154,7 +152,9 @@ def protection_order(
         client_order_id=order_id,
         symbol=instrument.symbol,
         side=side,
-        order_type=OrderType.STOP_MARKET if purpose is OrderPurpose.STOP else OrderType.TAKE_PROFIT_MARKET,
+        order_type=OrderType.STOP_MARKET
+        if purpose is OrderPurpose.STOP
+        else OrderType.TAKE_PROFIT_MARKET,
         purpose=purpose,
         quantity=quantity,
         trigger_price=instrument.round_price(trigger),
@@ -175,8 +175,11 @@ def store_plans(verdict: Verdict, desk: Desk, invalidations: dict[str, str]) -> 
             old = book.plans.get(intent.symbol, ExitPlan())
             plan = ExitPlan(
                 stop_price=old.stop_price if intent.stop_price is None else intent.stop_price,
-                target_price=old.target_price if intent.target_price is None else intent.target_price,
-                invalidation_condition=invalidations.get(intent.symbol) or old.invalidation_condition,
+                target_price=old.target_price
+                if intent.target_price is None
+                else intent.target_price,
+                invalidation_condition=invalidations.get(intent.symbol)
+                or old.invalidation_condition,
             )
             desk.ledger.set_plan(intent.symbol, plan)
         elif isinstance(intent, OrderIntent) and intent.purpose is OrderPurpose.ENTRY:
@@ -211,7 +214,9 @@ def write_and_send(desk: Desk, outgoing: Sequence[Outgoing], now: datetime) -> t
     Orders whose id is already known are left out: they were written by an earlier run of the same cycle.
     Returns the ids that were written now.
     """
-    fresh = [item for item in outgoing if desk.ledger.find_order(item.order.client_order_id) is None]
+    fresh = [
+        item for item in outgoing if desk.ledger.find_order(item.order.client_order_id) is None
+    ]
     if not fresh:
         return ()
     desk.ledger.write_orders([order for item in fresh for order in item.all])

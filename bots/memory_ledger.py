@@ -5,14 +5,12 @@ switched off to play a pause. It keeps every row, and can refold itself from its
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
 
-from bots.domain.bot import BotConfig
 from bots.domain.book import (
     Book,
     Folded,
@@ -24,13 +22,15 @@ from bots.domain.book import (
     fold_order_report,
     fold_status,
 )
+from bots.domain.bot import BotConfig
 from bots.domain.entries import ClosedTrade, EntryKind, ExitPlan, LedgerEntry, Notice, NoticeKind
 from bots.domain.records import CycleRecord
 from bots.metrics import sharpe_of_days
 from market.domain.data import to_milliseconds
+from market.domain.enums import OrderStatus
+from market.domain.evolve import evolve
 from market.domain.instruments import Instrument
 from market.domain.orders import Adjustment, Fill, FundingPayment, Order, OrderReport, VenueReport
-from market.domain.enums import OrderStatus
 from risk import breakers
 from risk.domain import BreakerState, Denial
 
@@ -78,6 +78,8 @@ class MemoryLedger:
         return self._book
 
     def open_cycle(self, slot: str, now: datetime) -> bool:
+        if now < self.opened_at:
+            raise ValueError(f"cycle {slot} at {now} is before the ledger was opened")
         if slot in self._slots:
             return False
         self._slots.add(slot)
@@ -117,7 +119,9 @@ class MemoryLedger:
             return ()
         claimed = []
         for order in orders:
-            folded = fold_status(self._book, self.orders[order.client_order_id], OrderStatus.SUBMITTED)
+            folded = fold_status(
+                self._book, self.orders[order.client_order_id], OrderStatus.SUBMITTED
+            )
             self._keep(folded)
             claimed.append(self.orders[order.client_order_id])
         return tuple(claimed)
@@ -126,11 +130,11 @@ class MemoryLedger:
         return self.orders.get(client_order_id)
 
     def set_plan(self, symbol: str, plan: ExitPlan) -> None:
-        self._book = replace(self._book, plans={**self._book.plans, symbol: plan})
+        self._book = evolve(self._book, plans={**self._book.plans, symbol: plan})
 
     def set_breakers(self, state: BreakerState) -> None:
         if state is not self._book.breakers:
-            self._book = replace(self._book, breakers=state)
+            self._book = evolve(self._book, breakers=state)
 
     def charge_llm(self, at: datetime, cost: Decimal | None, *, ok: bool, key: str) -> None:
         if cost is None:
@@ -172,7 +176,9 @@ class MemoryLedger:
 
     # -- what a replay adds -----------------------------------------------------------------------
 
-    def extend_equity(self, at: npt.NDArray[np.int64], equity: npt.NDArray[np.int64], day: str) -> None:
+    def extend_equity(
+        self, at: npt.NDArray[np.int64], equity: npt.NDArray[np.int64], day: str
+    ) -> None:
         """Append many points at once: milliseconds, and equity in units of 1e-8, all within one local `day`."""
         self._flush_points()
         self._equity_at.append(at)
@@ -217,7 +223,11 @@ class MemoryLedger:
         return 1
 
     def _folded(
-        self, book: Book, report: VenueReport, order: Order | None, instruments: Mapping[str, Instrument]
+        self,
+        book: Book,
+        report: VenueReport,
+        order: Order | None,
+        instruments: Mapping[str, Instrument],
     ) -> Folded:
         if isinstance(report, OrderReport):
             day = self.bot.local_day(report.at)
@@ -261,11 +271,11 @@ def scaled_equity(equity: Decimal) -> int:
 
 def _report_key(report: VenueReport) -> tuple[object, ...] | None:
     if isinstance(report, OrderReport):
-        return ("fill", report.symbol, report.fill.venue_trade_id) if report.fill is not None else None
+        return (
+            ("fill", report.symbol, report.fill.venue_trade_id) if report.fill is not None else None
+        )
     if isinstance(report, FundingPayment):
         return ("funding", report.symbol, report.at)
     if isinstance(report, Adjustment):
         return ("adjustment", report.key)
     raise TypeError(f"unknown report {report!r}")
-
-

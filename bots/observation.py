@@ -14,8 +14,9 @@ from bots.desk import Desk
 from bots.domain.entries import Notice, NoticeKind
 from market.domain.account import Account, MissingMark
 from market.domain.data import MarketSnapshot, Quote
-from market.domain.enums import OrderPurpose, OrderStatus, PositionSide
+from market.domain.enums import OrderPurpose, OrderStatus, OrderType, PositionSide, TimeInForce
 from market.domain.numbers import ZERO
+from market.domain.orders import Order
 from market.errors import VenueUnavailable
 from market.indicators import book as indicator_book
 from risk import breakers
@@ -52,7 +53,9 @@ class Observation:
 
     @property
     def quotes(self) -> Mapping[str, Quote]:
-        return {item.symbol: item.quote for item in self.snapshot.instruments if item.quote is not None}
+        return {
+            item.symbol: item.quote for item in self.snapshot.instruments if item.quote is not None
+        }
 
     @property
     def has_usable_instrument(self) -> bool:
@@ -192,10 +195,19 @@ def resting_entries(desk: Desk) -> tuple[RestingEntry, ...]:
             quantity=order.remaining_quantity,
             price=order.price or ZERO,
             leverage=order.leverage,
-            is_unresolved=order.status is OrderStatus.UNKNOWN,
+            is_unresolved=not _rests(order),
         )
         for order in orders.values()
         if order.purpose is OrderPurpose.ENTRY and order.is_open
+    )
+
+
+def _rests(order: Order) -> bool:
+    """True for a limit order waiting in the book; anything else is under way, and its fate unknown yet."""
+    return (
+        order.order_type is OrderType.LIMIT
+        and order.time_in_force is TimeInForce.GTC
+        and order.status in (OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED)
     )
 
 

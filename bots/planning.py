@@ -19,7 +19,9 @@ from risk.sizing import EntryWish, size_entry
 def plan_decision(decision: Decision, context: RiskContext, limits: Limits) -> Plan:
     """The intents of a decision, in the order of its items. Pure; the same inputs give the same plan."""
     intents: list[Intent] = []
-    notes: list[str] = [f"{symbol}: contradictory items, all of it void" for symbol in decision.void]
+    notes: list[str] = [
+        f"{symbol}: contradictory items, all of it void" for symbol in decision.void
+    ]
     for item in decision.items:
         if item.symbol in decision.void:
             continue

@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from bots.desk import Desk
+from bots.domain.book import Book
 from bots.domain.bot import client_order_id
 from bots.domain.entries import ExitPlan, Notice, NoticeKind
 from bots.execution import (
@@ -39,20 +40,58 @@ def protect(desk: Desk, now: datetime) -> None:
         _protect_position(desk, symbol, now)
 
 
+def is_settled(desk: Desk) -> bool:
+    """True when `protect` would do nothing: a replay may jump only then."""
+    book = desk.ledger.book
+    for symbol, position in book.positions.items():
+        plan = book.plans.get(symbol)
+        if plan is None:
+            continue
+        if plan.is_closing:
+            if not _is_being_closed(book, symbol):
+                return False
+            continue
+        for purpose, price in _wanted(plan):
+            resting = _resting(desk, symbol, purpose)
+            if len(resting) != 1 or not _is_right(desk, resting[0], position, price):
+                return False
+    return True
+
+
+def _wanted(plan: ExitPlan) -> list[tuple[OrderPurpose, Decimal]]:
+    pairs = ((OrderPurpose.STOP, plan.stop_price), (OrderPurpose.TARGET, plan.target_price))
+    return [(purpose, price) for purpose, price in pairs if price is not None]
+
+
+def _is_right(desk: Desk, order: Order, position: Position, price: Decimal) -> bool:
+    wanted = desk.instruments[position.symbol].round_price(price)
+    return order.trigger_price == wanted and order.quantity == abs(position.quantity)
+
+
+def _is_being_closed(book: Book, symbol: str) -> bool:
+    return any(
+        order.symbol == symbol and order.purpose is OrderPurpose.CLOSE
+        for order in book.open_orders.values()
+    )
+
+
 def _protect_position(desk: Desk, symbol: str, now: datetime) -> None:
     book = desk.ledger.book
     position, plan = book.positions[symbol], book.plans.get(symbol)
     if plan is None:
         return
+    if (
+        plan.is_closing
+    ):  # what rests goes on resting; nothing new is placed under a position that leaves
+        _keep_closing(desk, symbol, now)
+        return
     if plan.stop_price is not None:
         plan = _inside_liquidation(desk, position, plan, now)
-    for purpose, price in (
-        (OrderPurpose.STOP, plan.stop_price),
-        (OrderPurpose.TARGET, plan.target_price),
-    ):
-        if price is not None and symbol in desk.ledger.book.positions:
+    for purpose, price in _wanted(plan):
+        book = desk.ledger.book
+        if symbol in book.positions and not book.plans[symbol].is_closing:
             _ensure(desk, position, purpose, price, now)
-    if desk.ledger.book.plans.get(symbol, ExitPlan()).is_closing:
+    if symbol in desk.ledger.book.positions and desk.ledger.book.plans[symbol].is_closing:
         _keep_closing(desk, symbol, now)
 
 
@@ -76,7 +115,10 @@ def _inside_liquidation(desk: Desk, position: Position, plan: ExitPlan, now: dat
         is_closing=plan.is_closing,
     )
     desk.ledger.set_plan(position.symbol, tightened)
-    text = f"stop {plain(stop)} was past liquidation at {plain(instrument.round_price(edge))}: moved to {tightened.stop_price}"
+    text = (
+        f"stop {plain(stop)} was past liquidation at {plain(instrument.round_price(edge))}: "
+        f"moved to {tightened.stop_price}"
+    )
     desk.ledger.notify(
         Notice(at=now, kind=NoticeKind.PROTECTION_TIGHTENED, symbol=position.symbol, text=text)
     )
@@ -86,14 +128,9 @@ def _inside_liquidation(desk: Desk, position: Position, plan: ExitPlan, now: dat
 def _ensure(
     desk: Desk, position: Position, purpose: OrderPurpose, price: Decimal, now: datetime
 ) -> None:
-    instrument = desk.instruments[position.symbol]
-    wanted_price, wanted_quantity = instrument.round_price(price), abs(position.quantity)
+    wanted_price = desk.instruments[position.symbol].round_price(price)
     resting = _resting(desk, position.symbol, purpose)
-    right = [
-        order
-        for order in resting
-        if order.trigger_price == wanted_price and order.quantity == wanted_quantity
-    ]
+    right = [order for order in resting if _is_right(desk, order, position, price)]
     if not right:
         if any(order.status is OrderStatus.UNKNOWN for order in resting):
             return  # its fate is being asked for; a second one might double it
@@ -132,7 +169,9 @@ def _place(
         if reason == RejectCode.TRIGGER_WOULD_FIRE:
             break
     if purpose is OrderPurpose.STOP or reason == RejectCode.TRIGGER_WOULD_FIRE:
-        text = f"the {purpose} at {plain(price)} can't rest ({reason}): the position is being closed"
+        text = (
+            f"the {purpose} at {plain(price)} can't rest ({reason}): the position is being closed"
+        )
         desk.ledger.notify(
             Notice(at=now, kind=NoticeKind.PROTECTION_FAILED, symbol=position.symbol, text=text)
         )
@@ -144,10 +183,7 @@ def _keep_closing(desk: Desk, symbol: str, now: datetime) -> None:
     """Send the next close of a position, unless one is still on its way."""
     book = desk.ledger.book
     position = book.positions.get(symbol)
-    if position is None or any(
-        order.symbol == symbol and order.purpose is OrderPurpose.CLOSE
-        for order in book.open_orders.values()
-    ):
+    if position is None or _is_being_closed(book, symbol):
         return
     instrument = desk.instruments[symbol]
     intent = OrderIntent(

@@ -5,48 +5,53 @@ template, parser or rule can't pass for a change of the past.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from bots.domain.records import Plan
 from bots.planning import plan_decision
 from llm.decider import reread
 from llm.domain import Decision, Prompt
 from llm.prompts import render_facts
-from market.domain.canonical import canonical_bytes
+from market.domain.canonical import canonical_value
 from risk.domain import Limits, RiskContext, Verdict
 from risk.engine import review
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rerun:
-    """What a record recomputes to; `differences` names each stage that came out otherwise."""
-
-    differences: tuple[str, ...]
+Renderer = Callable[[Mapping[str, object]], Prompt]
 
 
-def rerun(evidence: bytes) -> Rerun:
-    """Recompute a `CycleRecord.evidence()`. Raises ValueError when the bytes are no such record."""
-    raw: Mapping[str, Any] = json.loads(evidence)
+def rerun(evidence: bytes, render: Renderer = render_facts) -> tuple[str, ...]:
+    """The stages of a `CycleRecord.evidence()` that come out otherwise today; empty when all agree.
+
+    `render` finds the template that the facts name (the built-in ones by default) and renders them.
+    Raises ValueError when the bytes are no such record.
+    """
+    raw = json.loads(evidence)
+    if not isinstance(raw, dict) or "decision" not in raw:
+        raise ValueError("these bytes are no record of a cycle")
+    if raw["decision"] is None:
+        return ()
+    decision: Decision = TypeAdapter(Decision).validate_python(raw["decision"])
     differences = []
-    decision = _read(Decision, raw["decision"]) if raw.get("decision") is not None else None
-    if decision is not None and decision.prompts:
-        differences += _prompt_differences(decision)
-        differences += _parse_differences(decision)
-    if decision is not None and raw.get("context") is not None:
-        context, limits = _read(RiskContext, raw["context"]), _read(Limits, raw["limits"])
-        plan = plan_decision(decision, context, limits)
-        if canonical_bytes(plan) != canonical_bytes(_read(Plan, raw["plan"])):
-            differences.append("plan")
-        verdict = review(plan.intents, context, limits) if plan.intents else Verdict()
-        if canonical_bytes(verdict) != canonical_bytes(_read(Verdict, raw["verdict"])):
-            differences.append("verdict")
-    return Rerun(differences=tuple(differences))
+    if decision.prompts and decision.facts is not None:
+        if canonical_value(render(decision.facts)) != raw["decision"]["prompts"][0]:
+            differences.append("prompt")
+        if canonical_value(reread(decision)) != raw["decision"]:
+            differences.append("parse")
+    if raw["context"] is not None:
+        differences += _judgement(decision, raw)
+    return tuple(differences)
 
 
-def _read(kind: type[Any], raw: object) -> Any:
-    """A frozen dataclass from its canonical JSON."""
-    return TypeAdapter(kind).validate_python(raw)
+def _judgement(decision: Decision, raw: Mapping[str, Any]) -> list[str]:
+    context = TypeAdapter(RiskContext).validate_python(raw["context"])
+    limits = TypeAdapter(Limits).validate_python(raw["limits"])
+    plan = plan_decision(decision, context, limits)
+    verdict = review(plan.intents, context, limits) if plan.intents else Verdict()
+    differences = []
+    if canonical_value(plan) != raw["plan"]:
+        differences.append("plan")
+    if canonical_value(verdict) != raw["verdict"]:
+        differences.append("verdict")
+    return differences

@@ -6,7 +6,7 @@ and can be refolded from the log at any time. Ignoring a report already known is
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
@@ -22,9 +22,17 @@ from bots.domain.entries import (
     Totals,
 )
 from market.domain.enums import FillReason, OrderPurpose, OrderStatus, PositionSide
+from market.domain.evolve import evolve
 from market.domain.instruments import Instrument
 from market.domain.numbers import ZERO, plain, quantize_cash
-from market.domain.orders import Adjustment, Fill, FundingPayment, Order, OrderReport, apply_order_report
+from market.domain.orders import (
+    Adjustment,
+    Fill,
+    FundingPayment,
+    Order,
+    OrderReport,
+    apply_order_report,
+)
 from market.domain.positions import Position, apply_fill, fee_value, split_fill
 from risk import breakers
 from risk.domain import BreakerState
@@ -81,18 +89,16 @@ def fold_money(
         sequence=book.sequence + 1, at=at, kind=kind, amount=amount, symbol=symbol, key=key
     )
     name, sign = _TOTAL_OF[kind]
-    totals = replace(book.totals, **{name: getattr(book.totals, name) + sign * amount})
-    after = replace(book, cash=book.cash + amount, totals=totals, sequence=entry.sequence)
+    totals = evolve(book.totals, **{name: getattr(book.totals, name) + sign * amount})
+    after = evolve(book, cash=book.cash + amount, totals=totals, sequence=entry.sequence)
     return Folded(after, entries=(entry,))
 
 
 def fold_llm_cost(book: Book, *, at: datetime, cost: Decimal, key: str) -> Folded:
     """Charge a model's cost to equity and to the day's budget."""
-    folded = fold_money(
-        book, at=at, kind=EntryKind.LLM_COST, amount=-quantize_cash(cost), key=key
-    )
+    folded = fold_money(book, at=at, kind=EntryKind.LLM_COST, amount=-quantize_cash(cost), key=key)
     return Folded(
-        replace(folded.book, breakers=breakers.on_llm_cost(folded.book.breakers, cost)),
+        evolve(folded.book, breakers=breakers.on_llm_cost(folded.book.breakers, cost)),
         entries=folded.entries,
     )
 
@@ -109,7 +115,7 @@ def fold_funding(book: Book, payment: FundingPayment) -> Folded:
     )
     after = _on_trip(folded.book, payment.symbol, funding=payment.amount)
     return Folded(
-        replace(after, breakers=breakers.on_funding(after.breakers, payment.amount)),
+        evolve(after, breakers=breakers.on_funding(after.breakers, payment.amount)),
         entries=folded.entries,
     )
 
@@ -133,12 +139,12 @@ def _on_trip(book: Book, symbol: str, **amounts: Decimal) -> Book:
     if trip is None:
         return book
     changes = {name: getattr(trip, name) + amount for name, amount in amounts.items()}
-    return replace(book, round_trips={**book.round_trips, symbol: replace(trip, **changes)})
+    return evolve(book, round_trips={**book.round_trips, symbol: evolve(trip, **changes)})
 
 
 def fold_new_orders(book: Book, orders: tuple[Order, ...]) -> Book:
     """Orders written but not yet sent: they exist, and nothing else."""
-    return replace(
+    return evolve(
         book, open_orders={**book.open_orders, **{order.client_order_id: order for order in orders}}
     )
 
@@ -166,14 +172,16 @@ def fold_order_report(
         return Folded(_without_stale_plan(book, moved), order=moved, notices=tuple(notices))
     if moved is not None and moved.purpose is OrderPurpose.ENTRY and order is not None:
         if order.filled_quantity == 0:
-            book = replace(
+            book = evolve(
                 book, day=day, entries_today=(book.entries_today if book.day == day else 0) + 1
             )
     elif order is None:
         notices.extend(_venue_exit_notices(report.fill))
     entries: list[LedgerEntry] = []
     trades: list[ClosedTrade] = []
-    parts = split_fill(book.positions.get(report.symbol, Position(symbol=report.symbol)), report.fill)
+    parts = split_fill(
+        book.positions.get(report.symbol, Position(symbol=report.symbol)), report.fill
+    )
     for part in parts:
         book, new_entries, trade = _fold_fill(book, part, moved, instrument)
         entries.extend(new_entries)
@@ -195,7 +203,7 @@ def _with_order(book: Book, order: Order) -> Book:
         orders[order.client_order_id] = order
     else:
         orders.pop(order.client_order_id, None)
-    return replace(book, open_orders=orders)
+    return evolve(book, open_orders=orders)
 
 
 def _without_stale_plan(book: Book, order: Order | None) -> Book:
@@ -207,7 +215,7 @@ def _without_stale_plan(book: Book, order: Order | None) -> Book:
         for other in book.open_orders.values()
     ):
         return book
-    return replace(
+    return evolve(
         book, plans={symbol: plan for symbol, plan in book.plans.items() if symbol != order.symbol}
     )
 
@@ -238,10 +246,17 @@ def _fold_fill(
                 )
             )
     if entries:
-        totals = replace(
+        totals = evolve(
             totals, realized_pnl=totals.realized_pnl + change.realized_pnl, fees=totals.fees + fee
         )
-    trip = _trip_after(book.round_trips.get(symbol), fill, change.closed_quantity, change.realized_pnl, fee, instrument)
+    trip = _trip_after(
+        book.round_trips.get(symbol),
+        fill,
+        change.closed_quantity,
+        change.realized_pnl,
+        fee,
+        instrument,
+    )
     positions, trips, plans = dict(book.positions), dict(book.round_trips), book.plans
     stopped_at, breaker_state, trade = book.stopped_at, book.breakers, None
     if change.position.quantity:
@@ -298,7 +313,9 @@ def _trip_after(
     )
 
 
-def _closed_trade(trip: RoundTrip, fill: Fill, order: Order | None, instrument: Instrument) -> ClosedTrade:
+def _closed_trade(
+    trip: RoundTrip, fill: Fill, order: Order | None, instrument: Instrument
+) -> ClosedTrade:
     size = instrument.contract_size
     return ClosedTrade(
         symbol=trip.symbol,
@@ -342,17 +359,24 @@ def _order_notices(before: Order, after: Order, report: OrderReport) -> list[Not
     notices = []
     if report.fill is not None and before.status in (OrderStatus.CANCELED, OrderStatus.EXPIRED):
         text = f"{before.purpose} {before.side} filled {plain(report.fill.quantity)} after it was {before.status}"
-        notices.append(Notice(at=report.at, kind=NoticeKind.LATE_FILL, symbol=before.symbol, text=text))
+        notices.append(
+            Notice(at=report.at, kind=NoticeKind.LATE_FILL, symbol=before.symbol, text=text)
+        )
     if after.status is OrderStatus.REJECTED and before.status is not OrderStatus.REJECTED:
         text = f"the venue refused {before.purpose} {before.side} {plain(before.quantity)}: {after.reason}"
-        notices.append(Notice(at=report.at, kind=NoticeKind.ORDER_REJECTED, symbol=before.symbol, text=text))
+        notices.append(
+            Notice(at=report.at, kind=NoticeKind.ORDER_REJECTED, symbol=before.symbol, text=text)
+        )
     return notices
 
 
 _NOTICE_OF_FILL = {
     FillReason.LIQUIDATION: (NoticeKind.LIQUIDATION, "the venue liquidated the position"),
     FillReason.ADL: (NoticeKind.LIQUIDATION, "the venue deleveraged the position (ADL)"),
-    FillReason.EXTERNAL_CLOSE: (NoticeKind.EXTERNAL_CLOSE, "somebody closed the position at the venue"),
+    FillReason.EXTERNAL_CLOSE: (
+        NoticeKind.EXTERNAL_CLOSE,
+        "somebody closed the position at the venue",
+    ),
     FillReason.FOREIGN: (NoticeKind.FOREIGN_FILL, "a fill that no order of ours made"),
 }
 

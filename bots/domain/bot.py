@@ -49,7 +49,8 @@ class BotConfig:
     def local_day(self, instant: datetime) -> str:
         """The owner's calendar day at an instant, as YYYY-MM-DD."""
         if self.time_zone == "UTC":
-            return instant.astimezone(UTC).date().isoformat()
+            day = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+            return day.date().isoformat()
         return instant.astimezone(ZoneInfo(self.time_zone)).date().isoformat()
 
 

@@ -10,8 +10,8 @@ from llm.ports import SignalTrader, Trader
 from market.domain.data import INT64_LIMIT, IntColumn
 from market.domain.enums import PositionSide
 from market.domain.positions import Position
-from market.venues.timeframes import aggregate
 from market.venues.replay_feed import InstrumentHistory
+from market.venues.timeframes import aggregate
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -27,11 +27,17 @@ class AttentionIndex:
     ) -> None:
         self._due = np.flatnonzero(closed_at % (desk.bot.interval // _MILLISECOND) == 0)
         self._by_symbol: dict[str, dict[PositionSide, IntColumn]] | None = None
+        self._speaks = np.zeros(len(closed_at), dtype=bool)
         if is_signal_trader(desk.trader):
             self._by_symbol = {
                 history.instrument.symbol: self._bars(desk, history, closed_at)
                 for history in histories
             }
+            for by_side in self._by_symbol.values():
+                for bars in by_side.values():
+                    self._speaks[bars] = True
+        else:
+            self._speaks[self._due] = True
 
     def _bars(
         self, desk: Desk, history: InstrumentHistory, closed_at: IntColumn
@@ -45,6 +51,10 @@ class AttentionIndex:
             side: self._due[np.isin(due_times, ends[flags])]
             for side, flags in attention.bars.items()
         }
+
+    def may_speak(self, bar: int) -> bool:
+        """True when the trader must be asked on this bar, whatever is held by then."""
+        return bool(self._speaks[bar])
 
     def next_bar(self, start: int, positions: Mapping[str, Position]) -> int:
         """The first bar ≥ start on which the trader must be asked; a huge number when there is none."""

@@ -15,7 +15,14 @@ import numpy.typing as npt
 from bots.desk import Desk
 from bots.lab.attention import AttentionIndex
 from bots.memory_ledger import EQUITY_EXPONENT, MemoryLedger, scaled_equity
-from market.domain.data import INT64_LIMIT, CandleSeries, IntColumn, from_milliseconds, to_milliseconds
+from bots.protection import is_settled
+from market.domain.data import (
+    INT64_LIMIT,
+    CandleSeries,
+    IntColumn,
+    from_milliseconds,
+    to_milliseconds,
+)
 from market.domain.positions import Position
 from market.venues.replay_feed import InstrumentHistory
 from market.venues.sim_broker import SimBroker
@@ -54,6 +61,10 @@ class JumpPlanner:
         self._turns = _turns(desk, bars, self._closed_at)
         self._attention = AttentionIndex(desk, histories, self._closed_at)
 
+    def may_speak(self, index: int) -> bool:
+        """False when the trader would surely hold at the close of a bar: it need not be asked."""
+        return self._attention.may_speak(index)
+
     def advance(self, index: int) -> int:
         """The bar to evaluate after `index`; every bar before it is booked as quiet."""
         stop = self._next_stop(index)
@@ -87,6 +98,8 @@ class JumpPlanner:
         start = index + 1
         if start >= self._last:
             return self._last
+        if not is_settled(self._desk):
+            return start
         stop = min(self._attention.next_bar(start, self._ledger.book.positions), self._last)
         stop = min(stop, _first_at_or_after(self._turns, start))
         deadline = breakers.next_deadline(self._ledger.book.breakers, self._desk.limits)
@@ -121,7 +134,9 @@ class JumpPlanner:
         factor = size.scaleb(EQUITY_EXPONENT + self._marks[symbol].price_exponent)
         if factor != factor.to_integral_value():
             return None
-        cost = int((position.entry_cost if size > 0 else -position.entry_cost).scaleb(EQUITY_EXPONENT))
+        cost = int(
+            (position.entry_cost if size > 0 else -position.entry_cost).scaleb(EQUITY_EXPONENT)
+        )
         if abs(int(factor)) * int(prices.max()) + abs(cost) > INT64_LIMIT // 16:
             return None
         return prices * np.int64(int(factor)) - np.int64(cost)
@@ -134,7 +149,9 @@ class JumpPlanner:
             return stop
         worst = self._equity(
             {
-                symbol: self._marks[symbol].low if position.quantity > 0 else self._marks[symbol].high
+                symbol: self._marks[symbol].low
+                if position.quantity > 0
+                else self._marks[symbol].high
                 for symbol, position in positions.items()
             },
             start,

@@ -8,6 +8,7 @@ import tempfile
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ TIMINGS = ("seconds", "candles_per_second")
 """The only fields of a summary that differ between two runs of the same command."""
 
 
-def summarise(result: ReplayResult) -> dict[str, object]:
+def summarise(result: ReplayResult) -> dict[str, Any]:
     """The summary of a replay. `trades` is a count; fractions are 0–1; money in settlement currency."""
     ledger, bot = result.ledger, result.setup.bot
     bars = result.setup.histories[0].bars
@@ -48,7 +49,9 @@ def summarise(result: ReplayResult) -> dict[str, object]:
         "from": utc_text(bars.opened(0)),
         "to": utc_text(bars.closed(len(bars) - 1)),
         "funding_source": "file" if any(h.funding is not None for h in histories) else "none",
-        "mark_source": "file" if any(h.mark_bars is not None for h in histories) else "trade candles",
+        "mark_source": "file"
+        if any(h.mark_bars is not None for h in histories)
+        else "trade candles",
         "trades": trades.count,
         "opening_equity": _number(bot.capital),
         "final_equity": _number(result.final_equity),
@@ -125,10 +128,10 @@ def rows(result: ReplayResult) -> dict[str, object]:
     }
 
 
-def write_report(path: Path, summary: dict[str, object], result: ReplayResult) -> None:
+def write_report(path: Path, summary: dict[str, Any], result: ReplayResult) -> None:
     """Write summary and rows as JSON, whole or not at all. Raises OSError."""
     text = json.dumps({"summary": summary, **rows(result)}, ensure_ascii=False, indent=1)
-    handle, temporary = tempfile.mkstemp(dir=path.parent or Path(), prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as stream:
             stream.write(text + "\n")
@@ -138,9 +141,20 @@ def write_report(path: Path, summary: dict[str, object], result: ReplayResult) -
         raise
 
 
-def table(summaries: list[dict[str, object]]) -> str:
+def table(summaries: list[dict[str, Any]]) -> str:
     """A few aligned lines for people: one replay a row."""
-    heads = ("trader", "return", "final", "trades", "win rate", "max drawdown", "Sharpe", "fees", "funding", "denied")
+    heads = (
+        "trader",
+        "return",
+        "final",
+        "trades",
+        "win rate",
+        "max drawdown",
+        "Sharpe",
+        "fees",
+        "funding",
+        "denied",
+    )
     lines = [heads] + [
         (
             str(summary["trader"]),
@@ -152,7 +166,7 @@ def table(summaries: list[dict[str, object]]) -> str:
             "–" if summary["sharpe_ratio"] is None else f"{summary['sharpe_ratio']:.2f}",
             f"{summary['fees']:,.2f}",
             f"{summary['funding']:,.2f}",
-            str(sum(summary["denials"].values())),  # type: ignore[attr-defined]
+            str(sum(summary["denials"].values())),
         )
         for summary in summaries
     ]
@@ -166,8 +180,7 @@ def table(summaries: list[dict[str, object]]) -> str:
     )
 
 
-def _pct(fraction: object, *, signed: bool = False) -> str:
+def _pct(fraction: Any, *, signed: bool = False) -> str:
     if fraction is None:
         return "–"
-    assert isinstance(fraction, (int, float))
     return f"{fraction * 100:{'+' if signed else ''}.2f}%"

@@ -93,7 +93,7 @@ def run_replay(setup: ReplaySetup, progress: Progress | None = None) -> ReplayRe
     while True:
         now = from_milliseconds(int(closed_at[index]))
         clock.advance_to(now)
-        if is_due[index]:
+        if is_due[index] and (not setup.jump or planner.may_speak(index)):
             run_cycle(desk, utc_text(now))
         else:
             mark(desk)
@@ -119,7 +119,8 @@ def run_replay(setup: ReplaySetup, progress: Progress | None = None) -> ReplayRe
 
 def due_bars(closed_at: npt.NDArray[np.int64], interval: timedelta) -> npt.NDArray[np.bool_]:
     """The bars whose close is a decision's due instant: multiples of the interval since the epoch."""
-    return closed_at % (interval // timedelta(milliseconds=1)) == 0
+    due: npt.NDArray[np.bool_] = closed_at % (interval // timedelta(milliseconds=1)) == 0
+    return due
 
 
 def _close_out(desk: Desk, broker: SimBroker, ledger: MemoryLedger) -> Decimal:

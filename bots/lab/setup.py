@@ -9,23 +9,25 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 from uuid import UUID, uuid5
 
 from bots.domain.bot import BotConfig
 from bots.lab.runner import ReplaySetup
+from llm.domain import StopRequirement
 from llm.ports import Trader
 from llm.providers.scripted import ScriptedChat
 from llm.traders.llm_trader import LLMTrader
 from llm.traders.registry import build_trader, trader_names
-from llm.domain import StopRequirement
 from market.domain.canonical import canonical_bytes
+from market.domain.data import CandleSeries
 from market.domain.instruments import Instrument
 from market.domain.numbers import ONE, ZERO, plain
 from market.venues.candle_files import load_candles, load_funding, parse_utc_offset
 from market.venues.default_instruments import default_instrument
 from market.venues.replay_feed import InstrumentHistory
-from market.venues.sim_venue.settings import SimSettings
 from market.venues.sim_market import histories as simulated_histories
+from market.venues.sim_venue.settings import SimSettings
 from market.venues.timeframes import timeframe_text
 from risk.domain import Limits
 from risk.profiles import profile
@@ -51,7 +53,7 @@ class ReplayRequest:
     instrument: Path | None = None
     timeframe: timedelta = timedelta(minutes=1)
     interval: timedelta | None = None
-    timestamp: str = "open"
+    timestamp: Literal["open", "close"] = "open"
     allow_gaps: bool = False
     trader: str = "ema_trend"
     params: Mapping[str, str] = field(default_factory=dict)
@@ -86,7 +88,9 @@ def build_setup(request: ReplayRequest) -> ReplaySetup:
     histories = load_histories(request)
     currencies = {history.instrument.settle for history in histories}
     if len(currencies) > 1:
-        raise ReplayRefused(f"one settlement currency each replay, not {', '.join(sorted(currencies))}")
+        raise ReplayRefused(
+            f"one settlement currency each replay, not {', '.join(sorted(currencies))}"
+        )
     symbols = tuple(sorted(history.instrument.symbol for history in histories))
     bot = BotConfig(
         id=uuid5(_NAMESPACE, _identity(request, histories)),
@@ -121,7 +125,9 @@ def load_histories(request: ReplayRequest) -> tuple[InstrumentHistory, ...]:
         )
     for name, files in (("--mark", request.mark), ("--funding", request.funding)):
         if files and len(files) != len(request.candles):
-            raise ReplayRefused(f"{name} is given {len(files)} times for {len(request.candles)} candle files")
+            raise ReplayRefused(
+                f"{name} is given {len(files)} times for {len(request.candles)} candle files"
+            )
     if len(set(request.symbols)) < len(request.symbols):
         raise ReplayRefused("each --symbol may be given once")
     return tuple(_history(request, index) for index in range(len(request.candles)))
@@ -131,7 +137,7 @@ def _history(request: ReplayRequest, index: int) -> InstrumentHistory:
     symbol = request.symbols[index]
     instrument = _with_fees(_instrument(request, symbol), request)
 
-    def load(path: Path) -> object:
+    def load(path: Path) -> CandleSeries:
         return load_candles(
             path,
             timeframe=request.timeframe,
@@ -148,7 +154,7 @@ def _history(request: ReplayRequest, index: int) -> InstrumentHistory:
             raise ReplayRefused(f"{symbol} is spot: it pays no funding")
         offset = parse_utc_offset(request.funding_tz)
         rates = load_funding(request.funding[index], utc_offset=offset, symbol=symbol)
-    return InstrumentHistory(instrument=instrument, bars=bars, mark_bars=mark, funding=rates)  # type: ignore[arg-type]
+    return InstrumentHistory(instrument=instrument, bars=bars, mark_bars=mark, funding=rates)
 
 
 def _simulated(request: ReplayRequest) -> tuple[InstrumentHistory, ...]:
@@ -196,7 +202,9 @@ def _with_fees(instrument: Instrument, request: ReplayRequest) -> Instrument:
 def _limits(request: ReplayRequest) -> Limits:
     if request.risk != "raw":
         if request.size is not None:
-            raise ReplayRefused("--size belongs to --risk raw: the other profiles size by risk and notional")
+            raise ReplayRefused(
+                "--size belongs to --risk raw: the other profiles size by risk and notional"
+            )
         return profile(request.risk)
     size = ONE if request.size is None else request.size
     if size <= 0:
@@ -246,5 +254,3 @@ def _identity(request: ReplayRequest, histories: Sequence[InstrumentHistory]) ->
             "bars": [history.bars.digest() for history in histories],
         }
     ).decode()
-
-

@@ -64,23 +64,39 @@ def figures() -> list[Figure]:
     made.append(Figure("  with jumps off", slow_speed, "candles/s"))
     made.append(Figure("  jumps are worth", speed / slow_speed, "×"))
     made.append(Figure("  bars evaluated", jumped.bars_evaluated, "bars"))
-    made.append(Figure("render a prompt, six instruments", milliseconds(cases.render_case()), "ms", 1.5))
-    made.append(Figure("parse a reply, six instruments", milliseconds(cases.parse_case()), "ms", 0.3))
+    made.append(
+        Figure("render a prompt, six instruments", milliseconds(cases.render_case()), "ms", 1.5)
+    )
+    made.append(
+        Figure("parse a reply, six instruments", milliseconds(cases.parse_case()), "ms", 0.3)
+    )
     made.append(
         Figure("a whole cycle in memory, six instruments, scripted", cases.cycle_case(), "ms", 3.3)
     )
     made.append(
-        Figure("one review, three entries and two closes", milliseconds(cases.review_case(), inner=20) * 1000, "µs", 200)
+        Figure(
+            "one review, three entries and two closes",
+            milliseconds(cases.review_case(), inner=20) * 1000,
+            "µs",
+            200,
+        )
     )
     made.append(
-        Figure("the standard indicators on 500 bars", milliseconds(cases.indicator_case(), inner=20), "ms", 0.2)
+        Figure(
+            "the standard indicators on 500 bars",
+            milliseconds(cases.indicator_case(), inner=20),
+            "ms",
+            0.2,
+        )
     )
     return made
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench")
-    parser.add_argument("--no-fail", action="store_true", help="exit 0 even when a target is missed")
+    parser.add_argument(
+        "--no-fail", action="store_true", help="exit 0 even when a target is missed"
+    )
     options = parser.parse_args()
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
     made = figures()

@@ -132,7 +132,9 @@ class Stand:
     broker: BreakableBroker
     ledger: MemoryLedger
 
-    def tick(self, price: str | None = None, *, mark: str | None = None, by: timedelta = BEAT) -> None:
+    def tick(
+        self, price: str | None = None, *, mark: str | None = None, by: timedelta = BEAT
+    ) -> None:
         """Let time pass, and the price move."""
         if price is not None:
             self.feed.prices[SYMBOL] = D(price)
@@ -150,9 +152,7 @@ def stand(limits: Limits | None = None, *answers: Decision, price: str = "100") 
         timeframe=timedelta(minutes=3), capital=D(10_000), currency="USDT",
     )  # fmt: skip
     broker = BreakableBroker(
-        SimBroker(
-            (traded,), settings=SimSettings(execute_on_quotes=True), cash=bot.capital
-        )
+        SimBroker((traded,), settings=SimSettings(execute_on_quotes=True), cash=bot.capital)
     )
     ledger = MemoryLedger(bot, START)
     desk = Desk(
@@ -164,7 +164,10 @@ def stand(limits: Limits | None = None, *answers: Decision, price: str = "100") 
 
 def says(action: DecisionAction, **fields: object) -> Decision:
     """A decision of one item."""
-    values = {name: D(str(value)) if isinstance(value, (int, float, str)) else value for name, value in fields.items()}
+    values = {
+        name: D(str(value)) if isinstance(value, (int, float, str)) else value
+        for name, value in fields.items()
+    }
     item = DecisionItem(symbol=SYMBOL, action=action, **values)  # type: ignore[arg-type]
     return Decision(trader="literal", items=(item,))
 

@@ -121,7 +121,9 @@ def test_model_failures_in_a_row_stop_opening() -> None:
 
 
 def test_model_cost_is_charged_once_and_stays_in_the_identity() -> None:
-    paid = Decision(trader="literal", completions=(Completion(text="{}", model="m", cost=D("0.0123")),))
+    paid = Decision(
+        trader="literal", completions=(Completion(text="{}", model="m", cost=D("0.0123")),)
+    )
     s = stand(None, paid)
     run_cycle(s.desk, "1")
     assert s.ledger.book.totals.llm_cost == D("0.0123")
@@ -277,7 +279,13 @@ def test_a_price_that_is_gone_makes_no_equity_point_and_no_entry() -> None:
 
 
 def test_the_trader_is_told_what_it_holds_and_what_was_denied() -> None:
-    s = stand(None, buys(), says(DecisionAction.SELL_TO_ENTER, notional=500, stop_loss=105, take_profit=90, confidence=1))
+    s = stand(
+        None,
+        buys(),
+        says(
+            DecisionAction.SELL_TO_ENTER, notional=500, stop_loss=105, take_profit=90, confidence=1
+        ),
+    )
     run_cycle(s.desk, "1")
     s.tick()
     run_cycle(s.desk, "2")
@@ -285,7 +293,12 @@ def test_the_trader_is_told_what_it_holds_and_what_was_denied() -> None:
     run_cycle(s.desk, "3")
     view = s.trader.views[-1]
     (held,) = view.positions
-    assert (held.quantity, held.entry_price, held.mark_price, held.stop_loss) == (D(15), D(100), D(101), D(95))
+    assert (held.quantity, held.entry_price, held.mark_price, held.stop_loss) == (
+        D(15),
+        D(100),
+        D(101),
+        D(95),
+    )
     assert held.liquidation_price is not None and held.liquidation_price < D(95)
     assert [d.code for d in view.denials] == [Code.FLIP]
     assert view.invocation == 3

@@ -34,10 +34,20 @@ def context(held: str = "0", *, price: str = "100") -> RiskContext:
     if quantity:
         cost = abs(quantity) * 100
         positions[SYMBOL] = Position(
-            symbol=SYMBOL, quantity=quantity, entry_cost=cost, margin=cost / 5, leverage=D(5), opened_at=NOW
+            symbol=SYMBOL,
+            quantity=quantity,
+            entry_cost=cost,
+            margin=cost / 5,
+            leverage=D(5),
+            opened_at=NOW,
         )
     quote = Quote(
-        symbol=SYMBOL, at=NOW, bid=D(price) - D("0.1"), ask=D(price) + D("0.1"), last=D(price), mark=D(price)
+        symbol=SYMBOL,
+        at=NOW,
+        bid=D(price) - D("0.1"),
+        ask=D(price) + D("0.1"),
+        last=D(price),
+        mark=D(price),
     )
     account = Account(
         cash=D(10_000), positions=positions, instruments={SYMBOL: traded}, marks={SYMBOL: D(price)}
@@ -50,7 +60,10 @@ def context(held: str = "0", *, price: str = "100") -> RiskContext:
 
 
 def plan(item: dict, held: str = "0", limits: Limits | None = None):
-    values = {key: D(value) if isinstance(value, str) and key != "action" else value for key, value in item.items()}
+    values = {
+        key: D(value) if isinstance(value, str) and key != "action" else value
+        for key, value in item.items()
+    }
     decision = Decision(trader="t", items=(DecisionItem(symbol=SYMBOL, **values),))
     return plan_decision(decision, context(held), limits or profile("balanced"))
 
@@ -75,9 +88,13 @@ def test_flat_enters_on_its_side_of_the_book(action, side, reference) -> None:
 
 
 def test_risk_and_notional_take_the_smaller() -> None:
-    by_risk = plan({"action": ACTIONS.BUY_TO_ENTER, **ENTRY, "notional": None, "risk_fraction": "0.005"})
+    by_risk = plan(
+        {"action": ACTIONS.BUY_TO_ENTER, **ENTRY, "notional": None, "risk_fraction": "0.005"}
+    )
     both = plan({"action": ACTIONS.BUY_TO_ENTER, **ENTRY, "risk_fraction": "0.005"})
-    risk_unit = D("5.1") + D("0.1001") + D("0.095") + D("0.25025")  # entry 100.1, stop 95, fees, 25 bps
+    risk_unit = (
+        D("5.1") + D("0.1001") + D("0.095") + D("0.25025")
+    )  # entry 100.1, stop 95, fees, 25 bps
     expected = (50 / risk_unit).quantize(D("0.01"), rounding="ROUND_DOWN")
     assert by_risk.intents[0].quantity == expected
     assert both.intents[0].quantity == min(expected, by_risk.intents[0].quantity)
@@ -97,7 +114,11 @@ def test_the_other_side_closes_now_where_flips_are_allowed() -> None:
     limits = profile("balanced", allow_flips=True)
     made = plan({"action": ACTIONS.SELL_TO_ENTER, **ENTRY}, held="10", limits=limits)
     (intent,) = made.intents
-    assert (intent.purpose, intent.side, intent.quantity) == (OrderPurpose.CLOSE, PositionSide.LONG, D(10))
+    assert (intent.purpose, intent.side, intent.quantity) == (
+        OrderPurpose.CLOSE,
+        PositionSide.LONG,
+        D(10),
+    )
     assert "next cycle" in made.notes[0]
 
 
@@ -125,7 +146,9 @@ def test_nothing_held_is_a_recorded_noop(action) -> None:
     assert "NOOP" in made.notes[0]
 
 
-@pytest.mark.parametrize(("held", "side", "price"), [("10", "LONG", "99.9"), ("-10", "SHORT", "100.1")])
+@pytest.mark.parametrize(
+    ("held", "side", "price"), [("10", "LONG", "99.9"), ("-10", "SHORT", "100.1")]
+)
 def test_close_takes_everything_at_the_other_side_of_the_book(held, side, price) -> None:
     (intent,) = plan({"action": ACTIONS.CLOSE}, held=held).intents
     assert (intent.purpose, intent.side, intent.quantity) == (OrderPurpose.CLOSE, side, D(10))
@@ -156,7 +179,8 @@ def test_a_reduce_of_nothing_is_a_noop(fraction) -> None:
 
 def test_adjust_moves_stop_and_target_and_no_leverage() -> None:
     made = plan(
-        {"action": ACTIONS.ADJUST, "stop_loss": "97", "take_profit": None, "leverage": "9"}, held="10"
+        {"action": ACTIONS.ADJUST, "stop_loss": "97", "take_profit": None, "leverage": "9"},
+        held="10",
     )
     assert made.intents == (ProtectionIntent(symbol=SYMBOL, stop_price=D(97)),)
     assert "leverage" in made.notes[0]

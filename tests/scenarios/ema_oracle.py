@@ -58,7 +58,9 @@ def run(
     before T."""
     frame = pd.read_csv(path, dtype=str)
     frame = frame.rename(columns=str.lower)
-    times = pd.to_datetime(frame["timestamp"], utc=True).astype("datetime64[ms, UTC]").astype("int64")
+    times = (
+        pd.to_datetime(frame["timestamp"], utc=True).astype("datetime64[ms, UTC]").astype("int64")
+    )
     closes = frame["close"].astype(float)
     above = (ema(closes, fast) > ema(closes, slow)).to_numpy()
     known = ema(closes, slow).notna().to_numpy()

@@ -34,12 +34,21 @@ ANSWERS = script(
     item("buy_to_enter", notional=1500, leverage=5, stop_loss=95, take_profit=110, confidence=0.8),
     "",
     # 2: risk 0.5% of 10146.85 = 50.73425; ÷ (3 + 0.109 + 0.112 + 0.2725) = 14.522… → 14.52
-    item("sell_to_enter", risk_fraction=0.005, leverage=5, stop_loss=112, take_profit=103, confidence=0.7),
+    item(
+        "sell_to_enter",
+        risk_fraction=0.005,
+        leverage=5,
+        stop_loss=112,
+        take_profit=103,
+        confidence=0.7,
+    ),
     item("adjust", stop_loss=111),
     item("reduce", reduce_fraction=0.5),
     "",
     # 6: notional 3000 → 27.02; risk to 104 is 27.02 × 7.4925 > 1% of equity → clamped
-    item("buy_to_enter", notional=3000, leverage=10, stop_loss=104, take_profit=125, confidence=0.9),
+    item(
+        "buy_to_enter", notional=3000, leverage=10, stop_loss=104, take_profit=125, confidence=0.9
+    ),
     item("sell_to_enter", notional=500, leverage=2, stop_loss=115, take_profit=90, confidence=0.9),
     "",
     "",
@@ -56,11 +65,11 @@ BANKRUPTCY = D("99.9")  # (C − M) ÷ q = 111 × 0.9; liquidation at 99.9 ÷ 0.
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["jump", "walk"])
-def result(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> ReplayResult:
+def result(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> ReplayResult:
     folder: Path = tmp_path_factory.mktemp("script")
-    return play(
-        candles(TABLE), scripted(folder, ANSWERS), profile("balanced"), jump=request.param
-    )
+    return play(candles(TABLE), scripted(folder, ANSWERS), profile("balanced"), jump=request.param)
 
 
 def test_fills_are_the_ones_worked_out(result: ReplayResult) -> None:
@@ -73,7 +82,13 @@ def test_fills_are_the_ones_worked_out(result: ReplayResult) -> None:
         (7, "ENTRY", "BUY", LAST_QUANTITY, D(111), D("1.50183")),
     ]
     bar, why, side, quantity, price, _ = fill_rows(result)[-1]
-    assert (bar, why, side, quantity, price) == (8, "LIQUIDATION", "SELL", LAST_QUANTITY, BANKRUPTCY)
+    assert (bar, why, side, quantity, price) == (
+        8,
+        "LIQUIDATION",
+        "SELL",
+        LAST_QUANTITY,
+        BANKRUPTCY,
+    )
 
 
 def test_round_trips(result: ReplayResult) -> None:
@@ -106,7 +121,8 @@ def test_a_liquidation_costs_margin_and_fees_and_no_more(result: ReplayResult) -
         (
             -entry.amount
             for entry in result.ledger.entries
-            if entry.kind in (EntryKind.FEE, EntryKind.ADJUSTMENT) and entry.at >= result.ledger.closed_trades[2].closed_at
+            if entry.kind in (EntryKind.FEE, EntryKind.ADJUSTMENT)
+            and entry.at >= result.ledger.closed_trades[2].closed_at
         ),
         D(0),
     )

@@ -3,6 +3,7 @@
 import json
 import sys
 from argparse import ArgumentParser
+from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -27,55 +28,141 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         market = parser.add_argument_group("market")
-        market.add_argument("--candles", type=Path, action="append", default=[], metavar="FILE",
-                            help="candles as CSV, Parquet or feather; again for each instrument")
-        market.add_argument("--symbol", action="append", default=[], metavar="SYMBOL",
-                            help="what a file holds, as BTC/USDT:USDT (perpetual) or BTC/USDT (spot)")
-        market.add_argument("--simulated", action="store_true",
-                            help="replay the seeded simulated market instead of files")
-        market.add_argument("--days", type=int, default=14, help="days of simulated market (default 14)")
-        market.add_argument("--timeframe", default="1m", help="the trader's bars: 1m, 3m, 15m, 4h … (default 1m)")
+        market.add_argument(
+            "--candles",
+            type=Path,
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="candles as CSV, Parquet or feather; again for each instrument",
+        )
+        market.add_argument(
+            "--symbol",
+            action="append",
+            default=[],
+            metavar="SYMBOL",
+            help="what a file holds, as BTC/USDT:USDT (perpetual) or BTC/USDT (spot)",
+        )
+        market.add_argument(
+            "--simulated",
+            action="store_true",
+            help="replay the seeded simulated market instead of files",
+        )
+        market.add_argument(
+            "--days", type=int, default=14, help="days of simulated market (default 14)"
+        )
+        market.add_argument(
+            "--timeframe", default="1m", help="the trader's bars: 1m, 3m, 15m, 4h … (default 1m)"
+        )
         market.add_argument("--interval", help="time between decisions (default: the timeframe)")
-        market.add_argument("--timestamp", choices=("open", "close"), default="open",
-                            help="what a file's times mean (default open)")
+        market.add_argument(
+            "--timestamp",
+            choices=("open", "close"),
+            default="open",
+            help="what a file's times mean (default open)",
+        )
         market.add_argument("--allow-gaps", action="store_true", help="accept missing candles")
-        market.add_argument("--mark", type=Path, action="append", default=[], metavar="FILE",
-                            help="mark price candles (default: the trade candles stand in, and the report says so)")
-        market.add_argument("--funding", type=Path, action="append", default=[], metavar="FILE",
-                            help="settled funding rates (default: none)")
-        market.add_argument("--funding-tz", default="+00:00", metavar="±HH:MM",
-                            help="the zone of the funding file's times (default +00:00)")
-        market.add_argument("--instrument", type=Path, metavar="FILE",
-                            help="instruments as JSON (default: the built-in ones)")
+        market.add_argument(
+            "--mark",
+            type=Path,
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="mark price candles (default: the trade candles stand in, and the report says so)",
+        )
+        market.add_argument(
+            "--funding",
+            type=Path,
+            action="append",
+            default=[],
+            metavar="FILE",
+            help="settled funding rates (default: none)",
+        )
+        market.add_argument(
+            "--funding-tz",
+            default="+00:00",
+            metavar="±HH:MM",
+            help="the zone of the funding file's times (default +00:00)",
+        )
+        market.add_argument(
+            "--instrument",
+            type=Path,
+            metavar="FILE",
+            help="instruments as JSON (default: the built-in ones)",
+        )
         trader = parser.add_argument_group("trader")
-        trader.add_argument("--trader", action="append", default=[], metavar="NAME",
-                            help=f"{', '.join(trader_names())}, or scripted; again to compare several")
-        trader.add_argument("--param", action="append", default=[], metavar="NAME=VALUE",
-                            help="a parameter of the trader")
-        trader.add_argument("--completions", type=Path, metavar="FILE",
-                            help="the scripted trader's answers: a JSON list, or one JSON value a line")
-        trader.add_argument("--seed", type=int, default=1, help="of the simulated market and random trader")
+        trader.add_argument(
+            "--trader",
+            action="append",
+            default=[],
+            metavar="NAME",
+            help=f"{', '.join(trader_names())}, or scripted; again to compare several",
+        )
+        trader.add_argument(
+            "--param",
+            action="append",
+            default=[],
+            metavar="NAME=VALUE",
+            help="a parameter of the trader",
+        )
+        trader.add_argument(
+            "--completions",
+            type=Path,
+            metavar="FILE",
+            help="the scripted trader's answers: a JSON list, or one JSON value a line",
+        )
+        trader.add_argument(
+            "--seed", type=int, default=1, help="of the simulated market and random trader"
+        )
         desk = parser.add_argument_group("desk and venue")
-        desk.add_argument("--risk", default=None, metavar="PROFILE",
-                          help="conservative, balanced, aggressive, or raw: no limits (default balanced)")
-        desk.add_argument("--size", type=_number, help="with --risk raw: entries as a multiple of equity")
-        desk.add_argument("--cash", type=_number, default=Decimal(10_000), help="opening money (default 10000)")
-        desk.add_argument("--fee", type=_number, help="taker fee, a fraction (default: the instrument's)")
-        desk.add_argument("--maker-fee", type=_number, help="maker fee (default: --fee, else the instrument's)")
-        desk.add_argument("--slippage-bps", type=_number, default=Decimal(1),
-                          help="market orders fill this much worse (default 1)")
-        desk.add_argument("--spread-bps", type=_number, default=Decimal(0), help="bid to ask (default 0)")
-        desk.add_argument("--latency-ms", type=int, default=0, help="from decision to venue (default 0)")
-        desk.add_argument("--no-jump", action="store_true", help="evaluate every bar, quiet ones too")
+        desk.add_argument(
+            "--risk",
+            default=None,
+            metavar="PROFILE",
+            help="conservative, balanced, aggressive, or raw: no limits (default balanced)",
+        )
+        desk.add_argument(
+            "--size", type=_number, help="with --risk raw: entries as a multiple of equity"
+        )
+        desk.add_argument(
+            "--cash", type=_number, default=Decimal(10_000), help="opening money (default 10000)"
+        )
+        desk.add_argument(
+            "--fee", type=_number, help="taker fee, a fraction (default: the instrument's)"
+        )
+        desk.add_argument(
+            "--maker-fee", type=_number, help="maker fee (default: --fee, else the instrument's)"
+        )
+        desk.add_argument(
+            "--slippage-bps",
+            type=_number,
+            default=Decimal(1),
+            help="market orders fill this much worse (default 1)",
+        )
+        desk.add_argument(
+            "--spread-bps", type=_number, default=Decimal(0), help="bid to ask (default 0)"
+        )
+        desk.add_argument(
+            "--latency-ms", type=int, default=0, help="from decision to venue (default 0)"
+        )
+        desk.add_argument(
+            "--no-jump", action="store_true", help="evaluate every bar, quiet ones too"
+        )
         out = parser.add_argument_group("report")
-        out.add_argument("--json", action="store_true", help="print one JSON object (a list for several traders)")
-        out.add_argument("--out", type=Path, metavar="FILE", help="write orders, fills, ledger and equity as JSON")
+        out.add_argument(
+            "--json", action="store_true", help="print one JSON object (a list for several traders)"
+        )
+        out.add_argument(
+            "--out",
+            type=Path,
+            metavar="FILE",
+            help="write orders, fills, ledger and equity as JSON",
+        )
         out.add_argument("--no-curve", action="store_true", help="print no equity curve")
-    # fmt: skip
 
     def handle(self, **options: Any) -> None:
         traders = options["trader"] or (
-            [name for name in trader_names()] if options["simulated"] else ["ema_trend"]
+            list(trader_names()) if options["simulated"] else ["ema_trend"]
         )
         if options["out"] and len(traders) > 1:
             raise CommandError("--out takes the report of one --trader")
@@ -99,12 +186,13 @@ class Command(BaseCommand):
         setup = build_setup(_request(name, options))
         total = len(setup.histories[0].bars)
         # on a terminal only, and on stderr: stdout is the report
-        with tqdm(total=total, desc=name, unit=" bars", disable=None, leave=False, mininterval=0.2) as bar:
-            result = run_replay(setup, progress=lambda done: bar.update(done - bar.n))
-        return result
+        with tqdm(
+            total=total, desc=name, unit=" bars", disable=None, leave=False, mininterval=0.2
+        ) as bar:
+            return run_replay(setup, progress=lambda done: bar.update(done - bar.n))
 
     def _print(
-        self, results: list[ReplayResult], summaries: list[dict[str, object]], options: dict[str, Any]
+        self, results: list[ReplayResult], summaries: list[dict[str, Any]], options: dict[str, Any]
     ) -> None:
         first = summaries[0]
         market = "SIMULATED market" if options["simulated"] else "recorded candles"
@@ -125,14 +213,18 @@ class Command(BaseCommand):
                     )
                 )
         self.stdout.write(table(summaries))
-        denied = {code: count for s in summaries for code, count in s["denials"].items()}  # type: ignore[attr-defined]
+        denied: Counter[str] = Counter()
+        for summary in summaries:
+            denied.update(summary["denials"])
         if denied:
-            self.stdout.write("denied: " + ", ".join(f"{code} ×{count}" for code, count in denied.items()))
+            self.stdout.write(
+                "denied: " + ", ".join(f"{code} ×{count}" for code, count in denied.most_common())
+            )
+        speed = sum(s["candles"] for s in summaries) / sum(s["seconds"] for s in summaries)
         self.stdout.write(
             f"funding: {first['funding_source']} · mark price: {first['mark_source']} · Sharpe of "
             f"{first['ratio_period_seconds']:g} s returns × √{first['ratio_periods_per_year']:g} · "
-            f"ledger off by {max(abs(s['identity_error']) for s in summaries)} · "  # type: ignore[arg-type]
-            f"{sum(s['candles'] for s in summaries) / sum(s['seconds'] for s in summaries):,.0f} candles/s"  # type: ignore[misc]
+            f"ledger off by {max(s['identity_error'] for s in summaries)} · {speed:,.0f} candles/s"
         )
 
 

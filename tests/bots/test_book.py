@@ -20,6 +20,7 @@ from market.domain.orders import (
     IllegalTransition,
     Order,
     OrderReport,
+    VenueReport,
 )
 from tests.bots.desks import START, stand
 from tests.scenarios.tables import SYMBOL, instrument
@@ -58,7 +59,8 @@ steps = st.one_of(
 @given(st.lists(steps, max_size=40), st.integers(100, 20000))
 def test_the_identity_is_exact_after_anything(made: list[tuple], mark: int) -> None:
     ledger = stand().ledger
-    sent = []
+    sent: list[VenueReport] = []
+    report: VenueReport
     for number, step in enumerate(made):
         if step[0] == "fill":
             _, side, quantity, price, fee = step

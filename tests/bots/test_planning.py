@@ -64,7 +64,7 @@ def plan(item: dict, held: str = "0", limits: Limits | None = None):
         key: D(value) if isinstance(value, str) and key != "action" else value
         for key, value in item.items()
     }
-    decision = Decision(trader="t", items=(DecisionItem(symbol=SYMBOL, **values),))
+    decision = Decision(trader="t", items=(DecisionItem(symbol=SYMBOL, **values),))  # type: ignore[arg-type]
     return plan_decision(decision, context(held), limits or profile("balanced"))
 
 

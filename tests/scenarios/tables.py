@@ -124,7 +124,7 @@ def fill_rows(result: ReplayResult) -> list[tuple[object, ...]]:
     """(bar, purpose or reason, side, quantity, price, fee) of every fill."""
     step = result.setup.histories[0].bars.timeframe
     first = result.setup.histories[0].bars.opened(0)
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for fill in result.ledger.fills:
         order = result.ledger.orders.get(fill.client_order_id or "")
         rows.append(

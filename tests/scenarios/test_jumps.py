@@ -10,6 +10,7 @@ import pytest
 
 from bots.domain.bot import BotConfig
 from bots.lab.runner import ReplayResult, ReplaySetup, run_replay
+from llm.ports import SignalTrader
 from llm.traders.registry import build_trader
 from market.domain.canonical import canonical_bytes
 from market.domain.data import CandleSeries, FundingSeries, to_milliseconds
@@ -111,7 +112,7 @@ def configuration(seed: int, *, jump: bool) -> ReplaySetup:
     )
 
 
-def random_trader(rng: np.random.Generator, *, raw: bool) -> object:
+def random_trader(rng: np.random.Generator, *, raw: bool) -> SignalTrader:
     name = str(rng.choice(["ema_trend", "rsi_mean_reversion", "seeded_random", "buy_and_hold"]))
     leverage = int(rng.choice([1, 3, 10, 20]))
     params = {"leverage": str(leverage), "size": str(min(leverage, int(rng.integers(1, 6))))}

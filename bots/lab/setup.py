@@ -83,9 +83,9 @@ def build_setup(request: ReplayRequest) -> ReplaySetup:
             f"the interval of {timeframe_text(interval)} is no multiple of the timeframe of "
             f"{timeframe_text(request.timeframe)}"
         )
+    histories = load_histories(request)
     limits = _limits(request)
     trader = _trader(request, limits)
-    histories = load_histories(request)
     currencies = {history.instrument.settle for history in histories}
     if len(currencies) > 1:
         raise ReplayRefused(
@@ -205,7 +205,10 @@ def _limits(request: ReplayRequest) -> Limits:
             raise ReplayRefused(
                 "--size belongs to --risk raw: the other profiles size by risk and notional"
             )
-        return profile(request.risk)
+        try:
+            return profile(request.risk)
+        except LookupError as error:
+            raise ReplayRefused(str(error)) from None
     size = ONE if request.size is None else request.size
     if size <= 0:
         raise ReplayRefused(f"--size must be above zero, not {plain(size)}")

@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.bench import cases
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingagent.settings")  # for MARKET_DATA_DIR
+
+from tests.bench import cases  # noqa: E402
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ class Command(BaseCommand):
         for name in traders:
             try:
                 results.append(self._replay(name, options))
-            except ValueError as refusal:
+            except (ValueError, OverflowError) as refusal:
                 raise CommandError(str(refusal)) from None
         summaries = [summarise(result) for result in results]
         if options["out"]:

@@ -2,7 +2,6 @@
 
 import math
 import statistics
-import time
 from dataclasses import astuple
 from datetime import timedelta
 from decimal import Decimal
@@ -156,22 +155,6 @@ def test_the_curve_is_left_as_it_was():
 
     assert equity_metrics(points, DAY, opening=100).periods == 2
     assert points.tolist() == [110.0, 90.0]
-
-
-def test_a_month_of_minutes_is_measured_at_once():
-    """About 1 ms on one quiet core; a loop over the points would not make it."""
-    noise = np.random.default_rng(7).normal(0, 0.0007, 45_031)
-    points = 10_000 * np.cumprod(1 + noise, dtype=np.float64)
-    best = math.inf
-    for _ in range(50):
-        started = time.perf_counter()
-        equity_metrics(points, timedelta(minutes=1), opening=10_000)
-        best = min(best, time.perf_counter() - started)
-
-    assert best < 0.005
-
-
-# --- Days ----------------------------------------------------------------------------------------
 
 
 def days(*percents):

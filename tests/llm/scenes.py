@@ -35,9 +35,7 @@ OWNER>>>
 
 
 def four_hours(seed):
-    return series(
-        walk(120, seed, step=4000), timeframe=FOUR_HOURS, start=END - 121 * FOUR_HOURS
-    )
+    return series(walk(120, seed, step=4000), timeframe=FOUR_HOURS, start=END - 121 * FOUR_HOURS)
 
 
 def full_market():
@@ -67,7 +65,7 @@ def full_view(**changes):
         position(
             PEPE,
             PositionSide.SHORT,
-            quantity=Decimal("1500000"),
+            quantity=Decimal(1500000),
             entry_price=Decimal("0.0000098765432109"),
             mark_price=Decimal("0.0000098765"),
             liquidation_price=Decimal("0.0000098765432198"),
@@ -137,7 +135,7 @@ def emergency():
 GOLDEN = {
     "standard_full": lambda: standard(full_view()),
     "standard_first": lambda: standard(first_view()),
-    "standard_trimmed": lambda: standard(full_view(), budget=2600),
+    "standard_trimmed": lambda: standard(full_view(), budget=2900),
     "emergency": emergency,
 }
 

@@ -152,7 +152,8 @@ def test_sizes_are_a_fraction_of_equity_rounded_down():
     assert [item.symbol for item in items] == [BTC, ETH], "an unusable instrument is left alone"
     assert {item.notional for item in items} == {Decimal("3333.33333333")}
     whole = EmaTrend(size=Decimal(1)).decide(two).items[0]
-    assert (whole.notional, whole.confidence, whole.leverage) == (Decimal("10000.00000001"), 1, 1)
+    assert whole.notional == Decimal("10000.00000001")
+    assert whole.confidence == whole.leverage == 1
     assert whole.stop_loss is None
     assert EmaTrend().decide(replace(two, account=account("0"))).items == ()
 
@@ -308,10 +309,10 @@ def check_attention(trader, closes):
         for held, last_side in product(PositionSide, PositionSide):
             if bars[held][end - 1]:
                 continue
-            trades = ()
+            trades = []
             if last_side is not FLAT and end > 1:
-                trades = (closed_trade(last_side, candles.closed(end - 2)),)
-            asked = replace(holding(seen, held), closed_trades=trades)
+                trades.append(closed_trade(last_side, candles.closed(end - 2)))
+            asked = replace(holding(seen, held), closed_trades=tuple(trades))
             assert trader.decide(asked).items == ()
 
 

@@ -1,0 +1,1 @@
+"""Who decides: `LLMTrader` over any ChatModel, and the baselines it is measured against."""

@@ -43,7 +43,7 @@ $(STAMP): requirements.txt requirements-dev.txt $(if $(realpath $(PY)),,FORCE)
 	@touch $@
 
 run: setup ## replay the simulated market with the baseline traders, in the terminal
-	$(PY) manage.py replay --simulated
+	$(PY) manage.py replay --simulated --days 14 --timeframe 15m --risk raw --size 0.15
 
 test: setup ## the test suite; needs no service
 	$(PY) -m pytest -n auto

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 from bots.desk import Desk
 from bots.domain.book import Book
+from bots.domain.entries import ClosedTrade
 from bots.observation import Observation
 from llm.domain import AccountView, ClosedTradeView, DecisionView, DenialView, PositionView
 from market.domain.numbers import ZERO
@@ -25,19 +26,8 @@ def brief(desk: Desk, seen: Observation) -> DecisionView:
         positions=tuple(
             _position(desk, book, position, seen) for position in seen.account.open_positions
         ),
-        closed_trades=tuple(
-            ClosedTradeView(
-                symbol=trade.symbol,
-                side=trade.side,
-                opened_at=trade.opened_at,
-                closed_at=trade.closed_at,
-                entry_price=trade.entry_price,
-                exit_price=trade.exit_price,
-                net_pnl=trade.net_pnl,
-                exit_reason=trade.exit_reason,
-            )
-            for trade in ledger.recent_trades(RECENT_TRADES)
-        ),
+        closed_trades=tuple(_closed_trade(trade) for trade in ledger.recent_trades(RECENT_TRADES)),
+        last_trades=tuple(_closed_trade(trade) for trade in book.last_trades.values()),
         denials=tuple(
             DenialView(at=at, symbol=denial.symbol, code=denial.code, detail=str(denial))
             for at, denial in ledger.recent_denials(RECENT_DENIALS)
@@ -47,6 +37,19 @@ def brief(desk: Desk, seen: Observation) -> DecisionView:
         invocation=ledger.cycles_run(),
         owner_words=desk.bot.owner_words,
         emergency=None if emergency is None else str(emergency),
+    )
+
+
+def _closed_trade(trade: ClosedTrade) -> ClosedTradeView:
+    return ClosedTradeView(
+        symbol=trade.symbol,
+        side=trade.side,
+        opened_at=trade.opened_at,
+        closed_at=trade.closed_at,
+        entry_price=trade.entry_price,
+        exit_price=trade.exit_price,
+        net_pnl=trade.net_pnl,
+        exit_reason=trade.exit_reason,
     )
 
 

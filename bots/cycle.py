@@ -128,7 +128,12 @@ def obey_breakers(desk: Desk, seen: Observation) -> None:
 
 def record_equity(desk: Desk, seen: Observation) -> None:
     """Store the equity point of this instant, as booked after everything that was done."""
-    account = account_at(desk, seen.snapshot)
+    book, account = desk.ledger.book, seen.account
+    if book.cash != account.cash or book.positions is not account.positions:
+        account = account_at(desk, seen.snapshot)
+    elif seen.equity is not None:
+        desk.ledger.record_equity(seen.now, seen.equity)
+        return
     try:
         desk.ledger.record_equity(seen.now, account.equity)
     except MissingMark:

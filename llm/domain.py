@@ -198,13 +198,15 @@ class DecisionView:
     """Everything one decision may rest on.
 
     `limits` are (plain sentence, value) pairs as the veto states them. `emergency` is the reason that
-    allows close-or-keep decisions only, or None. `owner_words` can change no limit.
+    allows close-or-keep decisions only, or None. `owner_words` can change no limit. `closed_trades` are the
+    latest of all instruments, `last_trades` the last one of each: rules need to know theirs.
     """
 
     market: MarketSnapshot
     account: AccountView
     positions: tuple[PositionView, ...] = ()
     closed_trades: tuple[ClosedTradeView, ...] = ()
+    last_trades: tuple[ClosedTradeView, ...] = ()
     denials: tuple[DenialView, ...] = ()
     limits: tuple[tuple[str, str], ...] = ()
     started_at: datetime
@@ -214,3 +216,7 @@ class DecisionView:
 
     def position(self, symbol: str) -> PositionView | None:
         return next((position for position in self.positions if position.symbol == symbol), None)
+
+    def last_trade(self, symbol: str) -> ClosedTradeView | None:
+        """The last finished round trip of a symbol, however long ago."""
+        return next((trade for trade in self.last_trades if trade.symbol == symbol), None)

@@ -41,7 +41,8 @@ from risk.domain import BreakerState
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
     """The folded state of one bot. `positions`, `round_trips` and `plans` hold open ones only, and
-    `open_orders` the orders that may still rest or arrive. Never changed in place."""
+    `open_orders` the orders that may still rest or arrive; `last_trades` has the last round trip of each
+    symbol. Never changed in place."""
 
     cash: Decimal = ZERO
     totals: Totals = field(default_factory=Totals)
@@ -50,6 +51,7 @@ class Book:
     plans: Mapping[str, ExitPlan] = field(default_factory=dict)
     open_orders: Mapping[str, Order] = field(default_factory=dict)
     stopped_at: Mapping[str, datetime] = field(default_factory=dict)
+    last_trades: Mapping[str, ClosedTrade] = field(default_factory=dict)
     day: str = ""
     entries_today: int = 0
     breakers: BreakerState = field(default_factory=BreakerState)
@@ -258,7 +260,8 @@ def _fold_fill(
         instrument,
     )
     positions, trips, plans = dict(book.positions), dict(book.round_trips), book.plans
-    stopped_at, breaker_state, trade = book.stopped_at, book.breakers, None
+    stopped_at, last_trades = book.stopped_at, book.last_trades
+    breaker_state, trade = book.breakers, None
     if change.position.quantity:
         positions[symbol], trips[symbol] = change.position, trip
     else:
@@ -266,6 +269,7 @@ def _fold_fill(
         trips.pop(symbol, None)
         trade = _closed_trade(trip, fill, order, instrument)
         breaker_state = breakers.on_closed_trade(breaker_state, trade.net_pnl, trade.fees)
+        last_trades = {**last_trades, symbol: trade}
         if trade.exit_reason in (ExitReason.STOP, ExitReason.LIQUIDATION):
             stopped_at = {**stopped_at, symbol: fill.at}
         plans = {name: plan for name, plan in plans.items() if name != symbol}
@@ -277,6 +281,7 @@ def _fold_fill(
         plans=plans,
         open_orders=book.open_orders,
         stopped_at=stopped_at,
+        last_trades=last_trades,
         day=book.day,
         entries_today=book.entries_today,
         breakers=breaker_state,

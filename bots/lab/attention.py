@@ -1,5 +1,6 @@
 """When a trader must be asked: its causal attention bars, mapped to the bars that a replay steps over."""
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
@@ -26,7 +27,8 @@ class AttentionIndex:
         self, desk: Desk, histories: Sequence[InstrumentHistory], closed_at: IntColumn
     ) -> None:
         self._due = np.flatnonzero(closed_at % (desk.bot.interval // _MILLISECOND) == 0)
-        self._by_symbol: dict[str, dict[PositionSide, IntColumn]] | None = None
+        self._due_list = self._due.tolist()
+        self._by_symbol: dict[str, dict[PositionSide, list[int]]] | None = None
         self._speaks = np.zeros(len(closed_at), dtype=bool)
         if is_signal_trader(desk.trader):
             self._by_symbol = {
@@ -41,14 +43,14 @@ class AttentionIndex:
 
     def _bars(
         self, desk: Desk, history: InstrumentHistory, closed_at: IntColumn
-    ) -> dict[PositionSide, IntColumn]:
+    ) -> dict[PositionSide, list[int]]:
         candles = aggregate(history.bars, desk.bot.timeframe)
         trader: SignalTrader = desk.trader  # type: ignore[assignment]
         attention = trader.attention(candles)
         ends = candles.opened_at + desk.bot.timeframe // _MILLISECOND
         due_times = closed_at[self._due]
         return {
-            side: self._due[np.isin(due_times, ends[flags])]
+            side: self._due[np.isin(due_times, ends[flags])].tolist()
             for side, flags in attention.bars.items()
         }
 
@@ -59,12 +61,12 @@ class AttentionIndex:
     def next_bar(self, start: int, positions: Mapping[str, Position]) -> int:
         """The first bar ≥ start on which the trader must be asked; a huge number when there is none."""
         if self._by_symbol is None:
-            return _first(self._due, start)
+            return first_at_or_after(self._due_list, start)
         nearest = INT64_LIMIT
         for symbol, by_side in self._by_symbol.items():
             position = positions.get(symbol)
             side = position.side if position is not None else PositionSide.FLAT
-            nearest = min(nearest, _first(by_side[side], start))
+            nearest = min(nearest, first_at_or_after(by_side[side], start))
         return nearest
 
 
@@ -72,6 +74,7 @@ def is_signal_trader(trader: Trader) -> bool:
     return hasattr(trader, "attention")
 
 
-def _first(bars: IntColumn, start: int) -> int:
-    position = int(np.searchsorted(bars, start, side="left"))
-    return int(bars[position]) if position < len(bars) else INT64_LIMIT
+def first_at_or_after(bars: Sequence[int], start: int) -> int:
+    """The first of some sorted bars that is ≥ start; a huge number when there is none."""
+    position = bisect_left(bars, start)
+    return bars[position] if position < len(bars) else INT64_LIMIT

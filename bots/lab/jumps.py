@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bots.desk import Desk
-from bots.lab.attention import AttentionIndex
+from bots.lab.attention import AttentionIndex, first_at_or_after
 from bots.memory_ledger import EQUITY_EXPONENT, MemoryLedger, scaled_equity
 from bots.protection import is_settled
 from market.domain.data import (
@@ -101,7 +101,7 @@ class JumpPlanner:
         if not is_settled(self._desk):
             return start
         stop = min(self._attention.next_bar(start, self._ledger.book.positions), self._last)
-        stop = min(stop, _first_at_or_after(self._turns, start))
+        stop = min(stop, first_at_or_after(self._turns, start))
         deadline = breakers.next_deadline(self._ledger.book.breakers, self._desk.limits)
         if deadline is not None:
             due = int(np.searchsorted(self._closed_at, to_milliseconds(deadline), side="left"))
@@ -174,7 +174,7 @@ class JumpPlanner:
         return start + int(hits[0]) if len(hits) else stop
 
 
-def _turns(desk: Desk, bars: CandleSeries, closed_at: IntColumn) -> IntColumn:
+def _turns(desk: Desk, bars: CandleSeries, closed_at: IntColumn) -> list[int]:
     """Bars that must be evaluated whatever happens: the first of each local day, and after each gap."""
     gaps = np.flatnonzero(np.diff(bars.opened_at) != bars.timeframe // _MILLISECOND) + 1
     quarters = np.flatnonzero(np.diff(closed_at // 900_000) != 0) + 1
@@ -184,12 +184,7 @@ def _turns(desk: Desk, bars: CandleSeries, closed_at: IntColumn) -> IntColumn:
         if here != day:
             turns.append(index)
             day = here
-    return np.unique(np.concatenate([gaps, np.array(turns, dtype=np.int64)]))
-
-
-def _first_at_or_after(sorted_bars: IntColumn, start: int) -> int:
-    position = int(np.searchsorted(sorted_bars, start, side="left"))
-    return int(sorted_bars[position]) if position < len(sorted_bars) else INT64_LIMIT
+    return sorted({*gaps.tolist(), *turns})
 
 
 def _money(scaled: int) -> Decimal:

@@ -114,7 +114,5 @@ def _first_above(one: Floats, other: Floats) -> Mask:
 def _closed_by(cross: PositionSide, snapshot: InstrumentSnapshot, view: DecisionView) -> bool:
     """True when the last closed trade was of the other side and ended after the bar of the cross."""
     crossed_at = snapshot.candles.closed(len(snapshot.candles) - 2)
-    for trade in reversed(view.closed_trades):
-        if trade.symbol == snapshot.symbol:
-            return trade.side.sign == -cross.sign and trade.closed_at >= crossed_at
-    return False
+    trade = view.last_trade(snapshot.symbol)
+    return trade is not None and trade.side.sign == -cross.sign and trade.closed_at >= crossed_at

@@ -19,7 +19,7 @@ class BuyAndHold(Baseline):
     def say(self, asked: Asked, /) -> Said | None:
         if asked.held is not PositionSide.FLAT:
             return None
-        if any(trade.symbol == asked.snapshot.symbol for trade in asked.view.closed_trades):
+        if asked.view.last_trade(asked.snapshot.symbol) is not None:
             return None
         return Said(PositionSide.LONG, "buy once and hold")
 

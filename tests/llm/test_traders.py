@@ -121,15 +121,15 @@ def test_ema_trend_both_closes_on_the_cross_and_opens_the_other_side_a_bar_later
     assert action(trader, at_cross, SHORT) is DecisionAction.CLOSE
     assert action(trader, at_cross, LONG) is None
     closed = (closed_trade(SHORT, at_cross.closed(-1)),)
-    assert action(trader, after, closed_trades=closed) is DecisionAction.BUY_TO_ENTER
+    assert action(trader, after, last_trades=closed) is DecisionAction.BUY_TO_ENTER
     assert action(trader, after) is None, "flat for another reason: waits for the next cross"
     for other in (
         closed_trade(LONG, at_cross.closed(-1)),
         closed_trade(SHORT, at_cross.closed(-1) - MINUTE),
         closed_trade(SHORT, at_cross.closed(-1), symbol=ETH),
     ):
-        assert action(trader, after, closed_trades=(other,)) is None
-    assert action(trader, SYNTHETIC.first(index + 3), closed_trades=closed) is None
+        assert action(trader, after, last_trades=(other,)) is None
+    assert action(trader, SYNTHETIC.first(index + 3), last_trades=closed) is None
 
 
 def test_ema_trend_touching_counts_as_below():
@@ -228,9 +228,9 @@ def test_buy_and_hold_buys_once():
     trader = BuyAndHold()
     assert action(trader, candles) is DecisionAction.BUY_TO_ENTER
     assert action(trader, candles, LONG) is None
-    assert action(trader, candles, closed_trades=(closed_trade(LONG, START),)) is None
+    assert action(trader, candles, last_trades=(closed_trade(LONG, START),)) is None
     other = closed_trade(LONG, START, symbol=ETH)
-    assert action(trader, candles, closed_trades=(other,)) is DecisionAction.BUY_TO_ENTER
+    assert action(trader, candles, last_trades=(other,)) is DecisionAction.BUY_TO_ENTER
 
 
 def test_random_is_a_pure_function_of_seed_symbol_and_bar():
@@ -312,7 +312,7 @@ def check_attention(trader, closes):
             trades = []
             if last_side is not FLAT and end > 1:
                 trades.append(closed_trade(last_side, candles.closed(end - 2)))
-            asked = replace(holding(seen, held), closed_trades=tuple(trades))
+            asked = replace(holding(seen, held), last_trades=tuple(trades))
             assert trader.decide(asked).items == ()
 
 

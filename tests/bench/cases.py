@@ -157,7 +157,7 @@ def render_case() -> Callable[[], object]:
             views.append(view)
             return trader.decide(view)
 
-    kept = replace(one, trader=Keeper())  # type: ignore[arg-type]
+    kept = replace(one, trader=Keeper())
     for slot in range(3):
         clock.advance_to(clock.now() + timedelta(minutes=3))
         run_cycle(kept, str(slot))

@@ -159,8 +159,12 @@ def test_every_kind_of_file_gives_the_same_report(suffix: str, tmp_path: Path) -
     )
     csv, path = tmp_path / "twin.csv", tmp_path / f"candles.{suffix}"
     frame.to_csv(csv, index=False)
-    {"csv": lambda p: frame.to_csv(p, index=False), "parquet": frame.to_parquet,
-     "feather": frame.to_feather}[suffix](path)  # fmt: skip
+    if suffix == "csv":
+        frame.to_csv(path, index=False)
+    elif suffix == "parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_feather(path)
     reports = [
         json.loads(replay("--candles", file, "--symbol", SYMBOL, *EMA, *RAW, "--json"))
         for file in (csv, path)
@@ -208,11 +212,11 @@ def test_a_seed_is_a_market(seed: str) -> None:
 def scripted_day(candles: Path, folder: Path, minutes: int) -> dict:
     """A model that enters, adjusts, reduces, raves and closes, asked each minute."""
     first = pd.read_csv(candles, nrows=minutes)
-    answers = []
+    answers: list[str | dict[str, object]] = []
     for index in range(minutes):
         price = float(first["close"].iloc[index])
         step = index % 60
-        answers.append(
+        said: dict[int, str | dict[str, object]] = (
             {
                 5: {"symbol": SYMBOL, "action": "buy_to_enter", "risk_fraction": 0.004, "leverage": 5,
                     "stop_loss": round(price * 0.985, 1), "take_profit": round(price * 1.035, 1),
@@ -221,8 +225,9 @@ def scripted_day(candles: Path, folder: Path, minutes: int) -> dict:
                 30: {"symbol": SYMBOL, "action": "reduce", "reduce_fraction": 0.5},
                 45: {"symbol": SYMBOL, "action": "close"},
                 50: "To the moon, I say!",
-            }.get(step, "")
+            }
         )  # fmt: skip
+        answers.append(said.get(step, ""))
     file = folder / "completions.json"
     file.write_text(json.dumps(script(*answers)), encoding="utf-8")
     day = folder / "day.csv"

@@ -99,8 +99,7 @@ CASES = {
         answers=(LONG, LONG)),
     "two items that differ void each other": Case(
         "100 104 99 103 \n 103 104 94 96", [], "10000", entry=None,
-        answers=('{"decisions": [%s, %s]}' % tuple(
-            json.dumps(one) for one in (LONG, SHORT)),)),
+        answers=(json.dumps({"decisions": [LONG, SHORT]}),)),
     "a bar without volume fills nothing": Case(
         "100 104 99 103 0 \n 100.1 104 99 103 \n 103 111 102 109",
         [], "10000", entry=None),  # an IOC entry does not wait

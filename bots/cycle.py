@@ -58,7 +58,7 @@ def run_cycle(desk: Desk, slot: str) -> CycleRecord:
     _charge(desk, decision, slot)
     now = desk.clock.now()
     try:
-        fresh = observe(desk, now) if now > seen.now else seen
+        fresh = observe(desk, now, may_ask=False) if now > seen.now else seen
     except VenueUnavailable as silence:
         return _finish(
             desk,
@@ -84,7 +84,7 @@ def mark(desk: Desk) -> Observation | None:
         return None
     now = desk.clock.now()
     try:
-        seen = observe(desk, now)
+        seen = observe(desk, now, may_ask=False)
         obey_breakers(desk, seen)
         protect(desk, now)
         record_equity(desk, seen)

@@ -62,9 +62,10 @@ class Observation:
         return any(item.unusable is None for item in self.snapshot.instruments)
 
 
-def observe(desk: Desk, now: datetime) -> Observation:
+def observe(desk: Desk, now: datetime, *, may_ask: bool = True) -> Observation:
     """Look, reconcile, value, and let the breakers judge. Raises VenueUnavailable when there is no market
-    data at all; a broker that can't be read makes an observation with `venue_known` False."""
+    data at all; a broker that can't be read makes an observation with `venue_known` False. `may_ask`: a
+    trader will be asked next, so close-or-keep may be put to it."""
     snapshot = desk.feed.snapshot(desk.bot.symbols, now)
     venue_known = True
     try:
@@ -79,7 +80,7 @@ def observe(desk: Desk, now: datetime) -> Observation:
         equity = account.equity
     except MissingMark:
         equity = None
-    result = _beat(desk, snapshot, account, equity, now)
+    result = _beat(desk, snapshot, account, equity, now, may_ask=may_ask)
     return Observation(
         now=now,
         snapshot=snapshot,
@@ -104,7 +105,13 @@ def account_at(desk: Desk, snapshot: MarketSnapshot) -> Account:
 
 
 def _beat(
-    desk: Desk, snapshot: MarketSnapshot, account: Account, equity: Decimal | None, now: datetime
+    desk: Desk,
+    snapshot: MarketSnapshot,
+    account: Account,
+    equity: Decimal | None,
+    now: datetime,
+    *,
+    may_ask: bool,
 ) -> BreakerResult:
     state = desk.ledger.book.breakers
     given = BreakerInput(
@@ -114,6 +121,7 @@ def _beat(
         is_flat=not account.positions,
         is_plausible=equity is not None and _marks_are_plausible(snapshot, account),
         is_stale=equity is None or all(item.unusable is not None for item in snapshot.instruments),
+        may_ask=may_ask,
     )
     result = breakers.beat(state, given, desk.limits)
     desk.ledger.set_breakers(result.state)

@@ -86,7 +86,7 @@ class JumpPlanner:
         quiet = breakers.quiet_beats(
             state,
             first_at=from_milliseconds(int(self._closed_at[start])),
-            peak_nav=max(state.peak_nav, _money(int(equity.max()))),
+            peak_nav=_money(int(equity.max())),
             last_nav=_money(int(equity[-1])),
             is_flat=not self._ledger.book.positions,
         )
@@ -162,12 +162,12 @@ class JumpPlanner:
         trips = np.zeros(len(worst), dtype=bool)
         if levels.daily_loss is not None:
             trips |= worst <= scaled_equity(levels.daily_loss) + 1
-        peak = np.maximum.accumulate(np.maximum(equity, scaled_equity(state.peak_nav)))
-        for level, fraction in (
-            (levels.soft_drawdown, limits.soft_drawdown_fraction),
-            (levels.hard_drawdown, limits.hard_drawdown_fraction),
+        for level, fraction, peak_nav in (
+            (levels.soft_drawdown, limits.soft_drawdown_fraction, state.soft_peak_nav),
+            (levels.hard_drawdown, limits.hard_drawdown_fraction, state.peak_nav),
         ):
             if level is not None and fraction is not None:
+                peak = np.maximum.accumulate(np.maximum(equity, scaled_equity(peak_nav)))
                 # in floats, rounded up a little: at worst a bar is evaluated that was quiet
                 trips |= worst <= peak * (float(1 - fraction) + 1e-9)
         hits = np.flatnonzero(trips)

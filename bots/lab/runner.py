@@ -88,12 +88,13 @@ def run_replay(setup: ReplaySetup, progress: Progress | None = None) -> ReplayRe
     planner = JumpPlanner(desk, setup.histories, broker, ledger)
     closed_at = bars.opened_at + bars.timeframe // timedelta(milliseconds=1)
     is_due = due_bars(closed_at, setup.bot.interval)
+    must_ask = not setup.jump or setup.limits.soft_drawdown_fraction is not None  # close or keep?
     last, index, evaluated = len(bars) - 1, 0, 0
     began = time.perf_counter()
     while True:
         now = from_milliseconds(int(closed_at[index]))
         clock.advance_to(now)
-        if is_due[index] and (not setup.jump or planner.may_speak(index)):
+        if is_due[index] and (must_ask or planner.may_speak(index)):
             run_cycle(desk, utc_text(now))
         else:
             mark(desk)

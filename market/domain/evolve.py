@@ -17,13 +17,14 @@ def evolve(value: Value, **changes: object) -> Value:
 
     Raises KeyError for a field that it does not have, TypeError for a class that checks its values.
     """
-    copied: Value = _copier(value.__class__)(value, changes)
+    kind: Any = value.__class__
+    copied: Value = _copier(kind)(value, changes)
     return copied
 
 
 @lru_cache(maxsize=256)
-def _copier(kind: type) -> Callable[[Any, dict[str, object]], Any]:
-    slots: tuple[str, ...] = kind.__slots__  # type: ignore[attr-defined]
+def _copier(kind: Any) -> Callable[[Any, dict[str, object]], Any]:
+    slots: tuple[str, ...] = kind.__slots__
     if hasattr(kind, "__post_init__") or len(slots) < 2:
         raise TypeError(f"{kind.__name__} can't be copied field by field: use dataclasses.replace")
     read = attrgetter(*slots)
@@ -34,7 +35,7 @@ def _copier(kind: type) -> Callable[[Any, dict[str, object]], Any]:
         values = list(read(value))
         for name, changed in changes.items():
             values[places[name]] = changed
-        copied = object.__new__(kind)
+        copied: Any = object.__new__(kind)
         for write, field in zip(writers, values, strict=True):
             write(copied, field)
         return copied

@@ -72,7 +72,7 @@ def quote(symbol: str = BTC, mark: Decimal | None = None, **changes: Any) -> Quo
 
 
 def position(
-    quantity: str | Decimal, symbol: str = BTC, *, price: Decimal | None = None, leverage: int = 10,
+    quantity: Any, symbol: str = BTC, *, price: Decimal | None = None, leverage: int = 10,
     opened_at: datetime = NOW - timedelta(hours=5),
 ) -> Position:  # fmt: skip
     """Signed quantity entered at `price` (default: the mark)."""
@@ -123,7 +123,7 @@ def open_limits(**changes: Any) -> Limits:
 
 
 def entry(
-    side: PositionSide = LONG, quantity: str | Decimal = "1", symbol: str = BTC, **changes: Any
+    side: PositionSide = LONG, quantity: Any = "1", symbol: str = BTC, **changes: Any
 ) -> OrderIntent:
     values: dict[str, Any] = {
         "symbol": symbol,
@@ -138,7 +138,7 @@ def entry(
 
 
 def leave(
-    quantity: str | Decimal = "1", side: PositionSide = LONG, symbol: str = BTC, **changes: Any
+    quantity: Any = "1", side: PositionSide = LONG, symbol: str = BTC, **changes: Any
 ) -> OrderIntent:
     """A close or reduce of a position on `side`."""
     return replace(entry(side, quantity, symbol, purpose=OrderPurpose.CLOSE), **changes)
@@ -166,8 +166,6 @@ def rule_on(intent: Any, where: RiskContext, limits: Limits) -> Ruling:
     return ruling
 
 
-def mirrored(
-    price: Decimal | int | str, side: PositionSide, around: Decimal = MARKS[BTC]
-) -> Decimal:
+def mirrored(price: Any, side: PositionSide, around: Decimal = MARKS[BTC]) -> Decimal:
     """A price as a long would say it, mirrored around the mark for a short."""
     return D(price) if side is LONG else 2 * around - D(price)

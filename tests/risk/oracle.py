@@ -23,6 +23,7 @@ from risk.domain import (
     Verdict,
 )
 
+Part = dict[str, Any]
 BPS = F(1, 10_000)
 FAMILY = {"BTC": "BTC", "ETH": "ETH", "SOL": "MAJOR", "XRP": "MAJOR"}
 
@@ -54,7 +55,7 @@ class _World:
         self.context, self.limits = context, limits
         account: Account = context.account
         self.equity = F(context.equity)
-        self.parts: list[dict[str, Any]] = []
+        self.parts: list[Part] = []
         self.left = {s: F(p.quantity) for s, p in account.positions.items()}
         self.realized = F(0)
         self.new_symbols: list[str] = []
@@ -88,7 +89,7 @@ class _World:
 
     # --- Totals of the account as it will be
 
-    def everything(self) -> list[dict[str, Any]]:
+    def everything(self) -> list[Part]:
         held = []
         for symbol, quantity in self.left.items():
             position = self.context.account.positions[symbol]
@@ -105,7 +106,7 @@ class _World:
             )
         return [part for part in [*held, *self.parts] if part["quantity"]]
 
-    def notional(self, part: dict[str, Any]) -> F:
+    def notional(self, part: Part) -> F:
         return part["quantity"] * self.size(part["symbol"]) * self.mark(part["symbol"])
 
     def family(self, symbol: str) -> str:
@@ -188,23 +189,34 @@ class _World:
         }
         if stop is not None:
             yield from self.liquidation(symbol, whole, stop)
-        fraction = limits.risk_per_trade_fraction
-        if fraction is not None and stop is not None:
-            slip = price * F(limits.max_slippage_bps or 0) * BPS
-            each = abs(price - stop) + fee * (price + stop) + slip
-            if abs(whole["quantity"]) * size * each > F(fraction) * self.equity:
-                yield f"{symbol}: risk per trade"
-        if fraction is not None and stop is None:
-            if self.parts[-1]["margin"] > F(fraction) * self.equity:
-                yield f"{symbol}: risk of the margin"
-        top = [instrument.max_leverage, limits.max_leverage]
-        worth = abs(whole["quantity"]) * size * max(price, mark)
-        top += [self.tier_of(instrument, worth).max_leverage] if instrument.margin_tiers else []
-        if any(cap is not None and leverage > F(cap) for cap in top):
-            yield f"{symbol}: leverage {leverage}"
-        if held and not instrument.is_spot and leverage != F(held.leverage):
-            yield f"{symbol}: the leverage of an open position changes"
+        yield from self.risk(order, price, whole["quantity"])
+        yield from self.leverage(order, max(price, mark), whole["quantity"])
         yield from self.totals(symbol)
+
+    def risk(self, order: OrderIntent, price: F, contracts: F) -> Iterator[str]:
+        limits, symbol, fee = self.limits, order.symbol, self.fee(order.symbol)
+        fraction = limits.risk_per_trade_fraction
+        if fraction is None:
+            return
+        lost = self.parts[-1]["margin"]
+        if order.stop_price is not None:
+            stop, slip = F(order.stop_price), price * F(limits.max_slippage_bps or 0) * BPS
+            each = abs(price - stop) + fee * (price + stop) + slip
+            lost = abs(contracts) * self.size(symbol) * each
+        if lost > F(fraction) * self.equity:
+            yield f"{symbol}: risk per trade"
+
+    def leverage(self, order: OrderIntent, price: F, contracts: F) -> Iterator[str]:
+        symbol, instrument = order.symbol, self.instrument(order.symbol)
+        top = [instrument.max_leverage, self.limits.max_leverage]
+        if instrument.margin_tiers:
+            worth = abs(contracts) * self.size(symbol) * price
+            top.append(self.tier_of(instrument, worth).max_leverage)
+        if any(cap is not None and F(order.leverage) > F(cap) for cap in top):
+            yield f"{symbol}: leverage {order.leverage}"
+        held = self.context.account.positions.get(symbol)
+        if held and not instrument.is_spot and order.leverage != held.leverage:
+            yield f"{symbol}: the leverage of an open position changes"
 
     def facts(
         self, order: OrderIntent, quote: Quote, instrument: Instrument, quantity: F, price: F
@@ -232,7 +244,7 @@ class _World:
 
     def wish(self, order: OrderIntent, quote: Quote, price: F, fee: F) -> Iterator[str]:
         limits, context, symbol, side = self.limits, self.context, order.symbol, order.side.sign
-        mark, bid, ask = F(quote.mark), F(quote.bid), F(quote.ask)
+        mark = F(quote.mark)
         if limits.allowed_symbols is not None and symbol not in limits.allowed_symbols:
             yield f"{symbol}: not allowed"
         if side < 0 and not limits.allow_shorts:
@@ -240,8 +252,14 @@ class _World:
         age = F((context.now - quote.at).total_seconds())
         if limits.max_price_age_seconds is not None and age > limits.max_price_age_seconds:
             yield f"{symbol}: stale"
+        yield from self.triggers(order, mark, price, fee)
+        yield from self.distances(order, quote, price)
+
+    def distances(self, order: OrderIntent, quote: Quote, price: F) -> Iterator[str]:
+        limits, symbol, side = self.limits, order.symbol, order.side.sign
+        bid, ask, mark = F(quote.bid), F(quote.ask), F(quote.mark)
         if limits.max_price_drift_bps is not None:
-            seen = F(context.prompt_marks[symbol])
+            seen = F(self.context.prompt_marks[symbol])
             if abs(mark - seen) / seen > F(limits.max_price_drift_bps) * BPS:
                 yield f"{symbol}: price moved"
         if limits.max_spread_bps is not None:
@@ -251,6 +269,9 @@ class _World:
         if limits.max_slippage_bps is not None:
             if side * (price - best) / best > F(limits.max_slippage_bps) * BPS:
                 yield f"{symbol}: slippage"
+
+    def triggers(self, order: OrderIntent, mark: F, price: F, fee: F) -> Iterator[str]:
+        limits, context, symbol, side = self.limits, self.context, order.symbol, order.side.sign
         needed = limits.min_confidence
         if needed is not None and F(order.confidence or 0) < F(needed):
             yield f"{symbol}: confidence"
@@ -274,19 +295,19 @@ class _World:
     def totals(self, symbol: str) -> Iterator[str]:
         limits, equity = self.limits, self.equity
         parts = self.everything()
-        worth = {id(part): self.notional(part) for part in parts}
-        here = [part for part in parts if part["symbol"] == symbol]
-        kin = [part for part in parts if self.family(part["symbol"]) == self.family(symbol)]
+        worth = [(part["symbol"], self.notional(part)) for part in parts]
+        family = self.family(symbol)
+        kin = sum((value for name, value in worth if self.family(name) == family), F(0))
+        here = sum((abs(value) for name, value in worth if name == symbol), F(0))
+        net = sum((value for _, value in worth), F(0))
+        gross = sum((abs(value) for _, value in worth), F(0))
+        margin = sum((part["margin"] for part in parts), F(0))
         for cap, amount, name in (
-            (
-                limits.max_position_notional_fraction,
-                sum(abs(worth[id(p)]) for p in here),
-                "position",
-            ),
-            (limits.max_gross_exposure, sum(map(abs, worth.values())), "gross"),
-            (limits.max_net_exposure, abs(sum(worth.values())), "net"),
-            (limits.max_correlated_exposure, abs(sum(worth[id(p)] for p in kin)), "correlated"),
-            (limits.max_margin_used_fraction, sum(part["margin"] for part in parts), "margin"),
+            (limits.max_position_notional_fraction, here, "position"),
+            (limits.max_gross_exposure, gross, "gross"),
+            (limits.max_net_exposure, abs(net), "net"),
+            (limits.max_correlated_exposure, abs(kin), "correlated"),
+            (limits.max_margin_used_fraction, margin, "margin"),
         ):
             if cap is not None and amount > F(cap) * equity:
                 yield f"{symbol}: {name} {amount / equity} > {cap}"
@@ -325,7 +346,7 @@ class _World:
                 return tier
         return instrument.margin_tiers[-1]
 
-    def balance(self, instrument: Instrument, part: dict[str, Any], price: F) -> F:
+    def balance(self, instrument: Instrument, part: Part, price: F) -> F:
         """Margin + PnL − maintenance at a price: liquidated at or below 0."""
         side = 1 if part["quantity"] > 0 else -1
         notional = abs(part["quantity"]) * F(instrument.contract_size) * price
@@ -333,7 +354,7 @@ class _World:
         maintenance = notional * F(tier.maintenance_rate) - F(tier.deduction)
         return part["margin"] + side * (notional - part["cost"]) - maintenance
 
-    def liquidation(self, symbol: str, part: dict[str, Any], stop: F) -> Iterator[str]:
+    def liquidation(self, symbol: str, part: Part, stop: F) -> Iterator[str]:
         instrument = self.instrument(symbol)
         if instrument.is_spot or self.limits.raw:
             return

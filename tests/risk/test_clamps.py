@@ -94,8 +94,9 @@ def test_leverage_is_held_to_the_margin_tier_of_the_whole_position():
 
 
 def test_max_quantity_of_one_order():
-    for caps in ({"max_quantity": D(7)}, {"max_quantity": D(9), "max_market_quantity": D(7)}):
-        where = context(instruments={BTC: instrument(**caps)})
+    for most, at_market in ((7, None), (9, 7)):
+        inst = instrument(max_quantity=D(most), max_market_quantity=at_market and D(at_market))
+        where = context(instruments={BTC: inst})
         held_to(open_limits(), at="7", code="MAX_QUANTITY", where=where)
 
 

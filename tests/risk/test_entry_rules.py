@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from market.domain.enums import InstrumentStatus, PositionSide
-from risk.domain import Code, HeldProtection, Tempo, TradingState
+from risk.domain import Code, HeldProtection, OrderIntent, Tempo, TradingState
 from risk.engine import review
 from tests.risk.build import (
     BTC,
@@ -125,16 +126,21 @@ def test_a_quote_that_can_t_be_read_is_no_price(quotes):
     assert code_of(entry(), context(quotes=quotes)) is Code.STALE
 
 
+def changed(name: str, value: str) -> OrderIntent:
+    change: dict[str, Any] = {name: D(value)}
+    return replace(entry(), **change)
+
+
 @pytest.mark.parametrize("name", ["reference_price", "leverage", "stop_price", "target_price"])
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-1", "0", "1E+50", "1E-50"])
 def test_numbers_are_sound(name, value):
-    assert code_of(entry(**{name: D(value)})) is Code.INVALID
+    assert code_of(changed(name, value)) is Code.INVALID
 
 
 @pytest.mark.parametrize("name", ["quantity", "quote_quantity", "confidence"])
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1E+50"])
 def test_amounts_are_sound(name, value):
-    assert code_of(replace(entry(), **{name: D(value)})) is Code.INVALID
+    assert code_of(changed(name, value)) is Code.INVALID
 
 
 def test_leverage_below_one_is_no_leverage():

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from market.domain.enums import OrderPurpose
-from risk.domain import Code, HeldProtection, Requester, TradingState
+from risk.domain import Code, HeldProtection, Intent, Requester, TradingState
 from risk.engine import review
 from risk.profiles import PROFILES, profile
 from tests.risk.build import (
@@ -78,7 +78,7 @@ def test_a_close_needs_a_quantity(quantity, code):
 
 def test_closes_come_first_whatever_the_order():
     where = context([position(3), position(2, ETH)], protection={ETH: HeldProtection()})
-    intents = [entry(symbol="SOL/USDT:USDT"), move(ETH, stop_price=D(45)), leave("3")]
+    intents: list[Intent] = [entry(symbol="SOL/USDT:USDT"), move(ETH, stop_price=D(45)), leave("3")]
 
     rulings = review(intents, where, open_limits()).rulings
 

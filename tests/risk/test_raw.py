@@ -71,7 +71,7 @@ def test_leverage_is_at_most_the_instrument_s():
 def test_money_is_held_to_what_margin_and_fee_can_pay():
     _, ruling = raw_entry(context(instruments=COSTLY), size="3")
 
-    money = ruling.approved.quote_quantity
+    money = ruling.approved.quote_quantity or D(0)
     notional = money / (1 + FEE)
     assert 0 <= 10_000 - (notional / 3 + notional * FEE) < D("1E-7")
     assert [clamp.code for clamp in ruling.clamps] == [Code.AVAILABLE_MARGIN]
@@ -131,7 +131,7 @@ def test_two_entries_share_the_cash():
     first, second = review(intents, where, limits).rulings
 
     assert first.approved == intents[0]
-    assert abs(second.approved.quote_quantity - 2_500) < D("1E-6")
+    assert abs((second.approved.quote_quantity or 0) - 2_500) < D("1E-6")
 
 
 def test_a_raw_entry_by_quantity_is_held_to_cash():

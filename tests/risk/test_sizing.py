@@ -1,5 +1,7 @@
 """Sizes: the formula of TRADING, the smaller of two, rounding down, and saying why there is none."""
 
+from typing import Any
+
 import pytest
 
 from market.domain.enums import OrderPurpose
@@ -26,7 +28,7 @@ SIDES = pytest.mark.parametrize("side", [LONG, SHORT])
 
 def sized(side=LONG, *, equity=10_000, slippage=None, **wish):
     inst = wish.pop("instrument", instrument())
-    values = {key: D(value) for key, value in wish.items()}
+    values: dict[str, Any] = {key: D(value) for key, value in wish.items()}
     return entry_quantity(
         EntryWish(symbol=BTC, side=side, **values),
         inst,
@@ -110,7 +112,7 @@ def test_an_intent_of_a_wish(side):
     assert intent.purpose is OrderPurpose.ENTRY
     assert intent.reference_price == price
     assert intent.quantity == (1000 / price).quantize(D("0.01"), "ROUND_DOWN")
-    assert (intent.side, intent.leverage, intent.requester) == (side, 5, Requester.PERSON)
+    assert (intent.side, intent.leverage, intent.requester) == (side, D(5), Requester.PERSON)
     assert (intent.stop_price, intent.target_price) == (wish.stop_price, wish.target_price)
     assert (intent.confidence, intent.quote_quantity) == (D("0.7"), None)
 

@@ -1,0 +1,88 @@
+"""The account: cash, positions, and the measures made of them. One settlement currency each.
+
+`cash` is the wallet balance: it includes what stands as isolated margin. Spot purchases are paid from
+it in full, so on spot the position's value, not only its PnL, belongs to equity.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from market.domain.instruments import Instrument
+from market.domain.numbers import ZERO
+from market.domain.positions import Position
+
+
+class MissingMark(LookupError):
+    """A position has no mark price now: what it is worth is unknown, so nobody may guess it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Cash and open positions at an instant, with the mark prices they are valued at.
+
+    Spot purchases do not leave `cash` here: cash is the wallet *as if* each purchase were a loan at
+    cost, so equity = cash + Σ unrealized holds for both kinds, and `available` subtracts the cost.
+    """
+
+    cash: Decimal
+    positions: Mapping[str, Position]
+    instruments: Mapping[str, Instrument]
+    marks: Mapping[str, Decimal]
+
+    def mark(self, symbol: str) -> Decimal:
+        try:
+            return self.marks[symbol]
+        except KeyError:
+            raise MissingMark(f"no mark price for {symbol}") from None
+
+    @property
+    def open_positions(self) -> tuple[Position, ...]:
+        return tuple(
+            position for _, position in sorted(self.positions.items()) if position.quantity
+        )
+
+    @property
+    def unrealized_pnl(self) -> Decimal:
+        """Σ unrealized PnL. Raises MissingMark."""
+        return sum(
+            (
+                position.unrealized_pnl(self.mark(symbol), self.instruments[symbol])
+                for symbol, position in self.positions.items()
+                if position.quantity
+            ),
+            ZERO,
+        )
+
+    @property
+    def equity(self) -> Decimal:
+        """Cash + unrealized PnL. Raises MissingMark."""
+        return self.cash + self.unrealized_pnl
+
+    @property
+    def margin_used(self) -> Decimal:
+        """Isolated margin behind perpetuals + the cost of what is held on spot."""
+        return sum(
+            (
+                locked(position, self.instruments[symbol])
+                for symbol, position in self.positions.items()
+            ),
+            ZERO,
+        )
+
+    @property
+    def available(self) -> Decimal:
+        """Cash that no position holds. Unrealized gains can't be spent; isolated losses stay in their margin."""
+        return self.cash - self.margin_used
+
+    def notional(self, symbol: str) -> Decimal:
+        """Signed notional of a symbol at mark. Raises MissingMark when something is held."""
+        position = self.positions.get(symbol)
+        if position is None or position.quantity == 0:
+            return ZERO
+        return position.quantity * self.instruments[symbol].contract_size * self.mark(symbol)
+
+
+def locked(position: Position, instrument: Instrument) -> Decimal:
+    """The cash a position keeps from being spent."""
+    return position.entry_cost if instrument.is_spot else position.margin

@@ -106,10 +106,9 @@ def execute(
     if not plan.intents:
         return Judged(context=context, plan=plan, verdict=Verdict(), order_ids=())
     verdict = review(plan.intents, context, desk.limits)
-    store_plans(
-        verdict, desk, {item.symbol: item.invalidation_condition for item in decision.items}
-    )
-    outgoing = build_orders(verdict, desk, f"cycle:{slot}", fresh.now)
+    said = {item.symbol: item.invalidation_condition for item in decision.items}
+    store_plans(verdict, desk, said)
+    outgoing = build_orders(verdict, desk, f"cycle:{slot}", fresh.now, said)
     order_ids = write_and_send(desk, outgoing, fresh.now)
     return Judged(context=context, plan=plan, verdict=verdict, order_ids=order_ids)
 

@@ -3,7 +3,7 @@
 An answer that does not come makes the order UNKNOWN; it is never sent again, only asked about.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -39,8 +39,11 @@ class Outgoing:
         return (self.order, *self.attached)
 
 
-def build_orders(verdict: Verdict, desk: Desk, origin: str, now: datetime) -> tuple[Outgoing, ...]:
-    """Orders for every approved intent, in the verdict's order (closes first)."""
+def build_orders(
+    verdict: Verdict, desk: Desk, origin: str, now: datetime, notes: Mapping[str, str]
+) -> tuple[Outgoing, ...]:
+    """Orders for every approved intent, in the verdict's order (closes first). `notes`: what was said per
+    symbol, kept with its entry."""
     outgoing: list[Outgoing] = []
     for ruling in verdict.rulings:
         intent = ruling.approved
@@ -48,7 +51,8 @@ def build_orders(verdict: Verdict, desk: Desk, origin: str, now: datetime) -> tu
             continue
         instrument = desk.instruments[intent.symbol]
         if intent.purpose is OrderPurpose.ENTRY:
-            outgoing.append(_entry(intent, instrument, desk, origin, now))
+            note = notes.get(intent.symbol, "")
+            outgoing.append(_entry(intent, instrument, desk, origin, now, note))
         else:
             outgoing.extend(exit_orders(intent, instrument, desk, origin, now))
     return tuple(outgoing)
@@ -82,7 +86,7 @@ def exit_orders(
 
 
 def _entry(
-    intent: OrderIntent, instrument: Instrument, desk: Desk, origin: str, now: datetime
+    intent: OrderIntent, instrument: Instrument, desk: Desk, origin: str, now: datetime, note: str
 ) -> Outgoing:
     """LIMIT IOC at reference × (1 ± slippage cap); at market where no cap is set (profile raw)."""
     side = OrderSide.BUY if intent.side is PositionSide.LONG else OrderSide.SELL
@@ -99,6 +103,9 @@ def _entry(
         price=None if cap is None else _limit_price(intent.reference_price, side, cap, instrument),
         time_in_force=TimeInForce.GTC if cap is None else TimeInForce.IOC,
         leverage=intent.leverage,
+        stop_price=intent.stop_price,
+        target_price=intent.target_price,
+        note=note,
         created_at=now,
     )
     position = desk.ledger.book.positions.get(intent.symbol)
@@ -166,13 +173,13 @@ def protection_order(
     )
 
 
-def store_plans(verdict: Verdict, desk: Desk, invalidations: dict[str, str]) -> None:
-    """Store the exit plans of approved entries and adjustments before their orders leave."""
-    book = desk.ledger.book
+def store_plans(verdict: Verdict, desk: Desk, invalidations: Mapping[str, str]) -> None:
+    """Store where approved adjustments move a plan, and which positions are being closed, before any
+    order leaves. The plan of an entry travels with its order."""
     for ruling in verdict.rulings:
         intent = ruling.approved
         if isinstance(intent, ProtectionIntent):
-            old = book.plans.get(intent.symbol, ExitPlan())
+            old = desk.ledger.book.plans.get(intent.symbol, ExitPlan())
             plan = ExitPlan(
                 stop_price=old.stop_price if intent.stop_price is None else intent.stop_price,
                 target_price=old.target_price
@@ -180,16 +187,9 @@ def store_plans(verdict: Verdict, desk: Desk, invalidations: dict[str, str]) -> 
                 else intent.target_price,
                 invalidation_condition=invalidations.get(intent.symbol)
                 or old.invalidation_condition,
+                is_closing=old.is_closing,
             )
             desk.ledger.set_plan(intent.symbol, plan)
-        elif isinstance(intent, OrderIntent) and intent.purpose is OrderPurpose.ENTRY:
-            if intent.symbol not in book.positions and (intent.stop_price or intent.target_price):
-                plan = ExitPlan(
-                    stop_price=intent.stop_price,
-                    target_price=intent.target_price,
-                    invalidation_condition=invalidations.get(intent.symbol, ""),
-                )
-                desk.ledger.set_plan(intent.symbol, plan)
         elif isinstance(intent, OrderIntent) and intent.purpose is OrderPurpose.CLOSE:
             begin_closing(desk, intent.symbol)
 

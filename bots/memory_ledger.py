@@ -15,6 +15,7 @@ from bots.domain.book import (
     Book,
     Folded,
     fold_adjustment,
+    fold_contradiction,
     fold_funding,
     fold_llm_cost,
     fold_money,
@@ -30,7 +31,16 @@ from market.domain.data import to_milliseconds
 from market.domain.enums import OrderStatus
 from market.domain.evolve import evolve
 from market.domain.instruments import Instrument
-from market.domain.orders import Adjustment, Fill, FundingPayment, Order, OrderReport, VenueReport
+from market.domain.orders import (
+    Adjustment,
+    Fill,
+    FundingPayment,
+    IllegalTransition,
+    Order,
+    OrderReport,
+    OverFilled,
+    VenueReport,
+)
 from risk import breakers
 from risk.domain import BreakerState, Denial
 
@@ -230,8 +240,11 @@ class MemoryLedger:
         instruments: Mapping[str, Instrument],
     ) -> Folded:
         if isinstance(report, OrderReport):
-            day = self.bot.local_day(report.at)
-            return fold_order_report(book, report, order, instruments[report.symbol], day)
+            day, instrument = self.bot.local_day(report.at), instruments[report.symbol]
+            try:
+                return fold_order_report(book, report, order, instrument, day)
+            except (IllegalTransition, OverFilled) as error:
+                return fold_contradiction(book, report, instrument, str(error))
         if isinstance(report, FundingPayment):
             return fold_funding(book, report)
         return fold_adjustment(book, report)

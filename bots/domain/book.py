@@ -154,7 +154,7 @@ def fold_new_orders(book: Book, orders: tuple[Order, ...]) -> Book:
 def fold_status(book: Book, order: Order, status: OrderStatus, reason: str = "") -> Folded:
     """Move an order by our own doing: claimed, denied, unknown, or cancelled before it was sent."""
     moved = order.moved(status, reason=reason)
-    return Folded(_with_order(book, moved), order=moved)
+    return Folded(evolve(book, open_orders=_orders_with(book, moved)), order=moved)
 
 
 def fold_order_report(
@@ -164,130 +164,158 @@ def fold_order_report(
 
     Raises IllegalTransition or ValueError when the report contradicts the order (nothing is folded).
     """
-    notices: list[Notice] = []
-    moved = None
-    if order is not None:
-        moved = apply_order_report(order, report)
-        notices.extend(_order_notices(order, moved, report))
-        book = _with_order(book, moved)
+    if order is None:
+        return _fold_foreign(book, report, instrument)
+    moved = apply_order_report(order, report)
+    notices = _order_notices(order, moved, report)
+    orders = _orders_with(book, moved)
     if report.fill is None:
-        return Folded(_without_stale_plan(book, moved), order=moved, notices=tuple(notices))
-    if moved is not None and moved.purpose is OrderPurpose.ENTRY and order is not None:
-        if order.filled_quantity == 0:
-            book = evolve(
-                book, day=day, entries_today=(book.entries_today if book.day == day else 0) + 1
-            )
-    elif order is None:
-        notices.extend(_venue_exit_notices(report.fill))
+        return Folded(evolve(book, open_orders=orders), order=moved, notices=notices)
+    if moved.purpose is OrderPurpose.ENTRY and not order.filled_quantity:
+        entries = (book.entries_today if book.day == day else 0) + 1
+        book = evolve(book, open_orders=orders, day=day, entries_today=entries)
+    else:
+        book = evolve(book, open_orders=orders)
+    return _fold_fills(book, report.fill, moved, instrument, notices)
+
+
+def fold_contradiction(
+    book: Book, report: OrderReport, instrument: Instrument, reason: str
+) -> Folded:
+    """Fold a report that contradicts our order: the venue wins, so its fill is booked and a person is
+    told; the order's own row stays as it was."""
+    text = f"the venue's report does not fit our order {report.client_order_id}: {reason}"
+    notice = Notice(at=report.at, kind=NoticeKind.CONTRADICTION, symbol=report.symbol, text=text)
+    folded = _fold_foreign(book, report, instrument)
+    return Folded(
+        folded.book,
+        entries=folded.entries,
+        fills=folded.fills,
+        closed_trades=folded.closed_trades,
+        notices=(notice, *folded.notices),
+    )
+
+
+def _fold_foreign(book: Book, report: OrderReport, instrument: Instrument) -> Folded:
+    """A report that no order of ours made: the venue's own exits, or somebody else's trades."""
+    if report.fill is None:
+        return Folded(book)
+    notices = _venue_exit_notices(report.fill)
+    return _fold_fills(book, report.fill, None, instrument, notices)
+
+
+def _fold_fills(
+    book: Book,
+    fill: Fill,
+    order: Order | None,
+    instrument: Instrument,
+    notices: tuple[Notice, ...],
+) -> Folded:
     entries: list[LedgerEntry] = []
     trades: list[ClosedTrade] = []
-    parts = split_fill(
-        book.positions.get(report.symbol, Position(symbol=report.symbol)), report.fill
-    )
+    held = book.positions.get(fill.symbol)
+    parts = (fill,) if held is None else split_fill(held, fill)
     for part in parts:
-        book, new_entries, trade = _fold_fill(book, part, moved, instrument)
-        entries.extend(new_entries)
+        book, trade = _fold_fill(book, part, order, instrument, entries)
         if trade is not None:
             trades.append(trade)
     return Folded(
-        _without_stale_plan(book, moved),
+        book,
         entries=tuple(entries),
-        order=moved,
+        order=order,
         fills=parts,
         closed_trades=tuple(trades),
-        notices=tuple(notices),
+        notices=notices,
     )
 
 
-def _with_order(book: Book, order: Order) -> Book:
+def _orders_with(book: Book, order: Order) -> Mapping[str, Order]:
     orders = dict(book.open_orders)
     if order.is_open or order.status is OrderStatus.INITIALIZED:
         orders[order.client_order_id] = order
     else:
         orders.pop(order.client_order_id, None)
-    return evolve(book, open_orders=orders)
+    return orders
 
 
-def _without_stale_plan(book: Book, order: Order | None) -> Book:
-    """An exit plan lives as long as its position or an entry that may still fill."""
-    if order is None or order.symbol not in book.plans or order.symbol in book.positions:
-        return book
-    if any(
-        other.symbol == order.symbol and other.purpose is OrderPurpose.ENTRY
-        for other in book.open_orders.values()
-    ):
-        return book
-    return evolve(
-        book, plans={symbol: plan for symbol, plan in book.plans.items() if symbol != order.symbol}
+def _plan_of(order: Order | None) -> ExitPlan | None:
+    """The exit plan that an entry carries; None when it names neither stop nor target."""
+    if order is None or order.purpose is not OrderPurpose.ENTRY:
+        return None
+    if order.stop_price is None and order.target_price is None:
+        return None
+    return ExitPlan(
+        stop_price=order.stop_price,
+        target_price=order.target_price,
+        invalidation_condition=order.note,
     )
 
 
 def _fold_fill(
-    book: Book, fill: Fill, order: Order | None, instrument: Instrument
-) -> tuple[Book, list[LedgerEntry], ClosedTrade | None]:
+    book: Book, fill: Fill, order: Order | None, instrument: Instrument, entries: list[LedgerEntry]
+) -> tuple[Book, ClosedTrade | None]:
+    """Fold one fill that does not flip; its ledger entries are added to `entries`."""
     symbol = fill.symbol
     before = book.positions.get(symbol) or Position(symbol=symbol)
-    change = apply_fill(
-        before, fill, instrument, leverage=order.leverage if order is not None else None
+    leverage = order.leverage if order is not None else None
+    change = apply_fill(before, fill, instrument, leverage=leverage)
+    realized, fee = change.realized_pnl, fee_value(fill, instrument)
+    changes = _money_changes(book, fill, realized, fee, entries)
+    trip = _trip_after(
+        book.round_trips.get(symbol), fill, change.closed_quantity, realized, fee, instrument
     )
-    fee = fee_value(fill, instrument)
-    cash, sequence, totals = book.cash, book.sequence, book.totals
-    entries: list[LedgerEntry] = []
-    for kind, amount in ((EntryKind.REALIZED_PNL, change.realized_pnl), (EntryKind.FEE, -fee)):
+    positions, trips = dict(book.positions), dict(book.round_trips)
+    if change.position.quantity:
+        positions[symbol], trips[symbol] = change.position, trip
+        if before.quantity == 0 and (plan := _plan_of(order)) is not None:
+            changes["plans"] = {**book.plans, symbol: plan}
+        return evolve(book, positions=positions, round_trips=trips, **changes), None
+    positions.pop(symbol, None)
+    trips.pop(symbol, None)
+    trade = _closed_trade(trip, fill, order, instrument)
+    if symbol in book.plans:
+        changes["plans"] = {name: plan for name, plan in book.plans.items() if name != symbol}
+    if trade.exit_reason in (ExitReason.STOP, ExitReason.LIQUIDATION):
+        changes["stopped_at"] = {**book.stopped_at, symbol: fill.at}
+    after = evolve(
+        book,
+        positions=positions,
+        round_trips=trips,
+        last_trades={**book.last_trades, symbol: trade},
+        breakers=breakers.on_closed_trade(book.breakers, trade.net_pnl, trade.fees),
+        **changes,
+    )
+    return after, trade
+
+
+def _money_changes(
+    book: Book, fill: Fill, realized: Decimal, fee: Decimal, entries: list[LedgerEntry]
+) -> dict[str, object]:
+    """Cash, totals and sequence after a fill; nothing when it moved no money."""
+    sequence = book.sequence
+    for kind, amount in ((EntryKind.REALIZED_PNL, realized), (EntryKind.FEE, -fee)):
         if amount:
             sequence += 1
-            cash += amount
             entries.append(
                 LedgerEntry(
                     sequence=sequence,
                     at=fill.at,
                     kind=kind,
                     amount=amount,
-                    symbol=symbol,
-                    key=f"{symbol}#{fill.venue_trade_id}",
+                    symbol=fill.symbol,
+                    key=f"{fill.symbol}#{fill.venue_trade_id}",
                 )
             )
-    if entries:
-        totals = evolve(
-            totals, realized_pnl=totals.realized_pnl + change.realized_pnl, fees=totals.fees + fee
-        )
-    trip = _trip_after(
-        book.round_trips.get(symbol),
-        fill,
-        change.closed_quantity,
-        change.realized_pnl,
-        fee,
-        instrument,
-    )
-    positions, trips, plans = dict(book.positions), dict(book.round_trips), book.plans
-    stopped_at, last_trades = book.stopped_at, book.last_trades
-    breaker_state, trade = book.breakers, None
-    if change.position.quantity:
-        positions[symbol], trips[symbol] = change.position, trip
-    else:
-        positions.pop(symbol, None)
-        trips.pop(symbol, None)
-        trade = _closed_trade(trip, fill, order, instrument)
-        breaker_state = breakers.on_closed_trade(breaker_state, trade.net_pnl, trade.fees)
-        last_trades = {**last_trades, symbol: trade}
-        if trade.exit_reason in (ExitReason.STOP, ExitReason.LIQUIDATION):
-            stopped_at = {**stopped_at, symbol: fill.at}
-        plans = {name: plan for name, plan in plans.items() if name != symbol}
-    after = Book(
-        cash=cash,
-        totals=totals,
-        positions=positions,
-        round_trips=trips,
-        plans=plans,
-        open_orders=book.open_orders,
-        stopped_at=stopped_at,
-        last_trades=last_trades,
-        day=book.day,
-        entries_today=book.entries_today,
-        breakers=breaker_state,
-        sequence=sequence,
-    )
-    return after, entries, trade
+    if sequence == book.sequence:
+        return {}
+    totals = book.totals
+    return {
+        "cash": book.cash + realized - fee,
+        "totals": evolve(
+            totals, realized_pnl=totals.realized_pnl + realized, fees=totals.fees + fee
+        ),
+        "sequence": sequence,
+    }
 
 
 def _trip_after(
@@ -360,8 +388,8 @@ def _exit_reason(fill: Fill, order: Order | None) -> ExitReason:
     return ExitReason.EXTERNAL_CLOSE if order is None else _EXIT_OF_PURPOSE[order.purpose]
 
 
-def _order_notices(before: Order, after: Order, report: OrderReport) -> list[Notice]:
-    notices = []
+def _order_notices(before: Order, after: Order, report: OrderReport) -> tuple[Notice, ...]:
+    notices: list[Notice] = []
     if report.fill is not None and before.status in (OrderStatus.CANCELED, OrderStatus.EXPIRED):
         text = f"{before.purpose} {before.side} filled {plain(report.fill.quantity)} after it was {before.status}"
         notices.append(
@@ -372,7 +400,7 @@ def _order_notices(before: Order, after: Order, report: OrderReport) -> list[Not
         notices.append(
             Notice(at=report.at, kind=NoticeKind.ORDER_REJECTED, symbol=before.symbol, text=text)
         )
-    return notices
+    return tuple(notices)
 
 
 _NOTICE_OF_FILL = {
@@ -386,9 +414,9 @@ _NOTICE_OF_FILL = {
 }
 
 
-def _venue_exit_notices(fill: Fill) -> list[Notice]:
+def _venue_exit_notices(fill: Fill) -> tuple[Notice, ...]:
     if fill.reason not in _NOTICE_OF_FILL:
-        return []
+        return ()
     kind, words = _NOTICE_OF_FILL[fill.reason]
     text = f"{words}: {fill.side} {plain(fill.quantity)} at {plain(fill.price)}"
-    return [Notice(at=fill.at, kind=kind, symbol=fill.symbol, text=text)]
+    return (Notice(at=fill.at, kind=kind, symbol=fill.symbol, text=text),)

@@ -62,6 +62,10 @@ class IllegalTransition(ValueError):
     """A status moved in a way the table does not allow."""
 
 
+class OverFilled(ValueError):
+    """More was filled than was ordered."""
+
+
 def check_transition(before: OrderStatus, after: OrderStatus) -> None:
     """Raise IllegalTransition unless the table allows before → after."""
     if after not in TRANSITIONS[before]:
@@ -75,7 +79,9 @@ class Order:
     `quantity` in contracts. A MARKET order may be sized in money instead: `quote_quantity` is what may
     be spent, fee included, and the venue states the quantity when it fills (as venues' quote-sized
     orders do). `trigger_price` and `trigger_basis` belong to conditional orders, `price` to limits.
-    `parent_id` names the entry that a stop or target was attached to.
+    `parent_id` names the entry that a stop or target was attached to. An entry carries its own exit plan
+    (`stop_price`, `target_price`, and in `note` what its sender said would prove it wrong), so that even
+    a fill that comes late knows where to be protected.
     """
 
     client_order_id: str
@@ -92,6 +98,9 @@ class Order:
     reduce_only: bool = False
     leverage: Decimal = Decimal(1)
     parent_id: str | None = None
+    stop_price: Decimal | None = None
+    target_price: Decimal | None = None
+    note: str = ""
     created_at: datetime
     status: OrderStatus = OrderStatus.INITIALIZED
     filled_quantity: Decimal = ZERO
@@ -187,7 +196,8 @@ VenueReport = OrderReport | FundingPayment | Adjustment
 
 def apply_order_report(order: Order, report: OrderReport) -> Order:
     """Fold one report into the order. Raises IllegalTransition when the status may not move that way,
-    ValueError when the report is of another order or a fill exceeds what was ordered."""
+    OverFilled
+    when a fill exceeds what was ordered, ValueError when the report is of another order."""
     if report.client_order_id != order.client_order_id:
         raise ValueError(
             f"a report of {report.client_order_id} does not belong to {order.client_order_id}"
@@ -201,7 +211,7 @@ def apply_order_report(order: Order, report: OrderReport) -> Order:
     if report.status is None and report.fill is not None:
         status = OrderStatus.FILLED if filled >= quantity else OrderStatus.PARTIALLY_FILLED
     if filled > quantity:
-        raise ValueError(f"{order.client_order_id}: filled {filled} of {quantity}")
+        raise OverFilled(f"{order.client_order_id}: filled {filled} of {quantity}")
     if status is not order.status:
         check_transition(order.status, status)
     return evolve(

@@ -1,5 +1,6 @@
 """P1 on the book: whatever the venue reports, the identity is exact and a refold finds no difference."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 
@@ -188,6 +189,34 @@ def test_a_report_that_contradicts_the_order_folds_nothing() -> None:
         fold_order_report(
             book, fill(1, "BUY", "2", "100", order="a"), sent_order(), TRADED[SYMBOL], "d"
         )
+
+
+def test_the_venue_wins_over_our_row_and_a_person_is_told() -> None:
+    ledger = stand().ledger
+    ledger.write_orders([sent_order(OrderStatus.INITIALIZED)])
+    ledger.claim([ledger.orders["a"]])
+    ledger.apply(
+        [fill(1, "BUY", "1", "100", order="a"), fill(2, "BUY", "1", "101", order="a")], TRADED
+    )
+    assert ledger.book.positions[SYMBOL].quantity == D(2)
+    assert ledger.orders["a"].filled_quantity == D(1)
+    assert [n.kind for n in ledger.notices] == [NoticeKind.CONTRADICTION]
+    assert ledger.refolded(TRADED).positions == ledger.book.positions
+
+
+def test_a_late_fill_knows_where_to_be_protected() -> None:
+    entry = replace(
+        sent_order(OrderStatus.EXPIRED), stop_price=D(95), target_price=D(110), note="below 90"
+    )
+    folded = fold_order_report(
+        Book(), fill(1, "BUY", "1", "100", order="a"), entry, TRADED[SYMBOL], "2022-01-03"
+    )
+    plan = folded.book.plans[SYMBOL]
+    assert (plan.stop_price, plan.target_price, plan.invalidation_condition) == (
+        D(95),
+        D(110),
+        "below 90",
+    )
 
 
 def test_entries_are_counted_by_the_owners_day() -> None:

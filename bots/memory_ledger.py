@@ -222,11 +222,10 @@ class MemoryLedger:
 
     def _apply_one(self, report: VenueReport, instruments: Mapping[str, Instrument]) -> int:
         order = None
-        if isinstance(report, OrderReport) and report.client_order_id is not None:
-            order = self.orders.get(report.client_order_id)
-            if order is not None and report.fill is None and report.status is order.status:
-                if report.quantity is None or report.quantity == order.quantity:
-                    return 0
+        if isinstance(report, OrderReport):
+            order = self.orders.get(report.client_order_id or "")
+            if report.fill is None and (order is None or not _tells_more(report, order)):
+                return 0
         folded = self._folded(self._book, report, order, instruments)
         self.log.append((report, order))
         self._keep(folded)
@@ -280,6 +279,13 @@ def scaled_equity(equity: Decimal) -> int:
     if abs(equity) > EQUITY_LIMIT:
         raise OverflowError(f"an equity of {equity} does not fit the curve's 63 bits")
     return int(equity.scaleb(EQUITY_EXPONENT))
+
+
+def _tells_more(report: OrderReport, order: Order) -> bool:
+    """True when a report without a fill changes what we know of the order."""
+    if report.status not in (None, order.status):
+        return True
+    return report.quantity not in (None, order.quantity)
 
 
 def _report_key(report: VenueReport) -> tuple[object, ...] | None:

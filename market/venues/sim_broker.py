@@ -84,7 +84,7 @@ class SimBroker:
             for item in snapshot.instruments
             if (track := self._track(item.symbol)) is not None
         ]
-        if len({track.series.timeframe for track, _ in windows}) > 1:
+        if len(windows) > 1 and len({track.series.timeframe for track, _ in windows}) > 1:
             raise ValueError("the bars of a snapshot have one timeframe")
         reports: list[VenueReport] = []
         self._walk(windows, reports)
@@ -198,7 +198,7 @@ class SimBroker:
                 break
             reports += self._live(windows, at)
         for track, stop in windows:
-            track.walked(stop)
+            track.next = max(track.next, stop)
 
     def _live(self, windows: Sequence[tuple[Track, int]], at: int) -> Sequence[VenueReport]:
         """One moment: every symbol's bar that opened at `at`."""
@@ -212,7 +212,7 @@ class SimBroker:
                     after = self._state.funding_until.get(track.symbol, -1)
                     funding += track.dues(index, after)
                 index += 1
-            track.walked(index)
+            track.next = index
         moment = BarMoment(
             opened_at=at,
             timeframe=windows[0][0].series.timeframe,

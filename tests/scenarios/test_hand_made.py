@@ -61,6 +61,7 @@ SHORT_PNL = D("10.89") - D("14.52")  # 7.26 × 1.5 won, 7.26 × 2 lost
 CASH_AFTER_SHORT = CASH_AFTER_TARGET + SHORT_PNL - sum(SHORT_FEES)  # 10140.05101
 LAST_QUANTITY = D("13.53")  # 101.4005101 ÷ 7.4925 = 13.5336…
 LAST_MARGIN = D("150.183")  # 13.53 × 111 ÷ 10
+LIQUIDATION_FEE = D("13.51647")  # 1% of 13.53 × 99.9
 BANKRUPTCY = D("99.9")  # (C − M) ÷ q = 111 × 0.9; liquidation at 99.9 ÷ 0.99 = 100.909…
 
 
@@ -99,6 +100,9 @@ def test_round_trips(result: ReplayResult) -> None:
     assert stopped.entry_price == D(109)
     assert liquidated.exit_reason is ExitReason.LIQUIDATION
     assert liquidated.realized_pnl == -LAST_MARGIN
+    assert liquidated.adjustments == -LIQUIDATION_FEE
+    total = sum(trade.net_pnl for trade in result.ledger.closed_trades)
+    assert result.final_equity == D(10000) + total
 
 
 def test_the_oversized_entry_was_held_to_one_percent_risk(result: ReplayResult) -> None:
@@ -117,17 +121,10 @@ def test_the_flip_was_denied_and_nothing_else(result: ReplayResult) -> None:
 
 def test_a_liquidation_costs_margin_and_fees_and_no_more(result: ReplayResult) -> None:
     entry_fee = D("1.50183")
-    venue_costs = sum(
-        (
-            -entry.amount
-            for entry in result.ledger.entries
-            if entry.kind in (EntryKind.FEE, EntryKind.ADJUSTMENT)
-            and entry.at >= result.ledger.closed_trades[2].closed_at
-        ),
-        D(0),
-    )
-    assert venue_costs > 0
-    assert result.final_equity == CASH_AFTER_SHORT - entry_fee - LAST_MARGIN - venue_costs
+    expected = CASH_AFTER_SHORT - entry_fee - LAST_MARGIN - LIQUIDATION_FEE
+    assert result.final_equity == expected
+    booked = [e.amount for e in result.ledger.entries if e.kind is EntryKind.ADJUSTMENT]
+    assert booked == [-LIQUIDATION_FEE]
 
 
 def test_the_stop_moved_once_and_no_protection_is_left(result: ReplayResult) -> None:

@@ -74,11 +74,8 @@ def liquidate(draft: Draft, tape: Tape) -> None:
         since=tape.since,
         reason=FillReason.LIQUIDATION,
     )
-    draft.reports.append(
-        OrderReport(at=tape.at, symbol=instrument.symbol, client_order_id=None, fill=fill)
-    )
     fee = quantize_cash(instrument.notional(quantity, price) * instrument.liquidation_fee)
-    if fee:
+    if fee:  # told before the fill, so that it belongs to the trade that it ends
         draft.cash -= fee
         draft.reports.append(
             Adjustment(
@@ -89,4 +86,7 @@ def liquidate(draft: Draft, tape: Tape) -> None:
                 key=f"liquidation:{fill.venue_trade_id}",
             )
         )
+    draft.reports.append(
+        OrderReport(at=tape.at, symbol=instrument.symbol, client_order_id=None, fill=fill)
+    )
     clear_if_flat(draft, tape, price)

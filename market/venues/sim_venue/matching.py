@@ -120,9 +120,10 @@ def _money_refusal(
     """The filters that an order sized in money meets only when its quantity is known."""
     if not taken:
         return RejectCode.MIN_QUANTITY if wanted == 0 else None
-    if sum((price * quantity for price, quantity in taken), ZERO) * instrument.contract_size < (
-        instrument.min_notional
-    ):
+    bought = ZERO
+    for price, quantity in taken:
+        bought += price * quantity
+    if bought * instrument.contract_size < instrument.min_notional:
         return RejectCode.MIN_NOTIONAL
     return instrument.quantity_refusal(wanted, is_market=True)
 

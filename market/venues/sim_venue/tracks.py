@@ -15,11 +15,12 @@ from market.venues.sim_venue.settings import MILLISECOND
 
 
 class Track:
-    """One symbol's bars: `next` is the first index not walked, `until` the close of the last one walked
-    (ms, −1 before the first); `event` and `event_at` are where the walk stops next."""
+    """One symbol's bars: `next` is the first index not walked; `event` and `event_at` are where the walk
+    stops next."""
 
     __slots__ = (
         "_mark_base",
+        "_until",
         "event",
         "event_at",
         "mark",
@@ -27,12 +28,11 @@ class Track:
         "rates",
         "symbol",
         "trade",
-        "until",
     )
 
     def __init__(self, symbol: str, until: int) -> None:
         self.symbol = symbol
-        self.until = until
+        self._until = until
         self.next = 0
         self.trade: CandleSeries | None = None
         self.mark: CandleSeries | None = None
@@ -46,14 +46,15 @@ class Track:
         missing between the last one walked and the first one given, and something is held or rests."""
         bars, marks = item.bars, item.mark_bars
         if bars.base is not self.trade:
-            if bars.end and 0 <= self.until < bars.opened_at[0] and is_exposed(self.symbol):
+            self._until = self.until
+            if bars.end and 0 <= self._until < bars.opened_at[0] and is_exposed(self.symbol):
                 raise VenueUnavailable(
-                    f"{self.symbol}: no candles from {self.until} to {int(bars.opened_at[0])} ms; "
+                    f"{self.symbol}: no candles from {self._until} to {int(bars.opened_at[0])} ms; "
                     "what happened to the position is unknown"
                 )
             self.trade = bars.base
             frame = bars.timeframe // MILLISECOND
-            self.next = int(np.searchsorted(bars.opened_at, self.until - frame + 1, side="left"))
+            self.next = int(np.searchsorted(bars.opened_at, self._until - frame + 1, side="left"))
             self._mark_base = self.mark = None
         mark_base = None if marks is None else marks.base
         if mark_base is not self._mark_base:
@@ -61,6 +62,14 @@ class Track:
             self.mark = None if mark_base is None else aligned_marks(self.trade, mark_base)
         self.rates = item.funding
         return bars.end
+
+    @property
+    def until(self) -> int:
+        """The close of the last bar walked, ms; −1 before the first."""
+        if self.trade is None or not self.next:
+            return self._until
+        closed = int(self.trade.opened_at[self.next - 1]) + self.trade.timeframe // MILLISECOND
+        return max(closed, self._until)  # a snapshot older than the last one takes nothing back
 
     @property
     def series(self) -> CandleSeries:
@@ -80,14 +89,6 @@ class Track:
         """The first index not walked whose bar opens at or after `at`, else `stop`."""
         ahead = self.series.opened_at[self.next : stop]
         return self.next + int(np.searchsorted(ahead, at, side="left"))
-
-    def walked(self, until_index: int) -> None:
-        """Bars before this index have been lived through."""
-        self.next = until_index
-        if until_index and self.trade is not None:
-            self.until = (
-                int(self.trade.opened_at[until_index - 1]) + self.trade.timeframe // MILLISECOND
-            )
 
     def dues(self, index: int, after: int) -> Iterator[FundingDue]:
         """Rates settled after a time and at or before the open of bar `index`, with their mark prices: the

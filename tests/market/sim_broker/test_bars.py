@@ -1,15 +1,17 @@
 """Tables: minutes and orders in, what the venue says out. Prices by hand."""
 
+# mypy: disable-error-code="comparison-overlap"
+
 from datetime import timedelta
 from decimal import Decimal as D
+from typing import Any
 
 import pytest
 
 from market.domain.enums import OrderPurpose, TimeInForce, TriggerBasis
-from market.venues.sim_venue.settings import VolumeUnit
 from tests.market.sim_broker.venue import BUY, SELL, START, Venue, flat_rows, series, told
 
-CLOSE = {"reduce_only": True, "purpose": OrderPurpose.CLOSE}
+CLOSE: dict[str, Any] = {"reduce_only": True, "purpose": OrderPurpose.CLOSE}
 
 
 def test_a_market_order_fills_at_the_next_open_and_pays_the_taker_fee() -> None:
@@ -27,7 +29,9 @@ def test_a_market_order_fills_at_the_next_open_and_pays_the_taker_fee() -> None:
     assert not venue.state.orders
 
 
-def test_a_fill_at_the_open_is_stamped_with_it_and_one_inside_the_bar_with_its_last_millisecond() -> None:
+def test_a_fill_at_the_open_is_stamped_with_it_and_one_inside_the_bar_with_its_last_millisecond() -> (
+    None
+):
     venue = Venue([(100, 100, 100, 100), (100, 100, 90, 95)])
     venue.walk()
     venue.submit(venue.buy(name="in"), venue.stop(SELL, 95, name="stop"))
@@ -45,7 +49,9 @@ def test_a_fill_at_the_open_is_stamped_with_it_and_one_inside_the_bar_with_its_l
         ({"slippage_bps": D(10), "spread_bps": D(10)}, "100.2", "99.8"),  # 100.18…, 99.87…
     ],
 )
-def test_slippage_and_half_the_spread_are_paid_and_rounded_against_the_taker(settings, bought, sold) -> None:
+def test_slippage_and_half_the_spread_are_paid_and_rounded_against_the_taker(
+    settings, bought, sold
+) -> None:
     venue = Venue([("100.03", "100.03", "100.03", "100.03")] * 3, **settings)
     venue.walk()
     venue.submit(venue.buy(name="in"))
@@ -66,7 +72,9 @@ def test_slippage_and_half_the_spread_are_paid_and_rounded_against_the_taker(set
         (timedelta(seconds=180), 5),
     ],
 )
-def test_latency_shorter_than_a_bar_is_the_next_open_and_longer_skips_bars(latency, filled_in_bar) -> None:
+def test_latency_shorter_than_a_bar_is_the_next_open_and_longer_skips_bars(
+    latency, filled_in_bar
+) -> None:
     venue = Venue([(price, price, price, price) for price in range(100, 106)], latency=latency)
     venue.walk()
     venue.submit(venue.buy(name="in"))
@@ -78,7 +86,9 @@ def test_latency_shorter_than_a_bar_is_the_next_open_and_longer_skips_bars(laten
 
 
 def test_an_order_that_arrives_in_a_gap_fills_at_the_next_bar_there_is() -> None:
-    venue = Venue({"BTC/USDT:USDT": series([(100, 100, 100, 100), (110, 110, 110, 110)], at=(0, 7))})
+    venue = Venue(
+        {"BTC/USDT:USDT": series([(100, 100, 100, 100), (110, 110, 110, 110)], at=(0, 7))}
+    )
     venue.walk()
     venue.submit(venue.buy(name="in"))
     assert venue.walk(5) == []
@@ -91,15 +101,42 @@ LONG = [
     ("the low reaches the stop", (94, 106), [(100, 101, 93, 100)], ["stop FILLED SELL 1 @ 94"]),
     ("touching is reaching", (94, 106), [(100, 101, 94, 100)], ["stop FILLED SELL 1 @ 94"]),
     ("a tick above is not", (94, 106), [(100, "105.9", "94.1", 100)], []),
-    ("the high reaches the target", (94, 106), [(100, 106, 95, 100)], ["target FILLED SELL 1 @ 106"]),
-    ("both: the adverse extreme comes first", (94, 106), [(100, 107, 93, 100)], ["stop FILLED SELL 1 @ 94"]),
-    ("the open past the stop fills at the open", (94, 106), [(90, 107, 89, 100)], ["stop FILLED SELL 1 @ 90"]),
-    ("the open past the target fills at the open", (94, 106), [(108, 109, 93, 100)], ["target FILLED SELL 1 @ 108"]),
-    ("quiet bars, then the stop", (94, 106), [(100, 101, 99, 100), (100, 101, 93, 95)], ["stop FILLED SELL 1 @ 94"]),
+    (
+        "the high reaches the target",
+        (94, 106),
+        [(100, 106, 95, 100)],
+        ["target FILLED SELL 1 @ 106"],
+    ),
+    (
+        "both: the adverse extreme comes first",
+        (94, 106),
+        [(100, 107, 93, 100)],
+        ["stop FILLED SELL 1 @ 94"],
+    ),
+    (
+        "the open past the stop fills at the open",
+        (94, 106),
+        [(90, 107, 89, 100)],
+        ["stop FILLED SELL 1 @ 90"],
+    ),
+    (
+        "the open past the target fills at the open",
+        (94, 106),
+        [(108, 109, 93, 100)],
+        ["target FILLED SELL 1 @ 108"],
+    ),
+    (
+        "quiet bars, then the stop",
+        (94, 106),
+        [(100, 101, 99, 100), (100, 101, 93, 95)],
+        ["stop FILLED SELL 1 @ 94"],
+    ),
 ]
 
 
-@pytest.mark.parametrize(("levels", "bars", "said"), [row[1:] for row in LONG], ids=[row[0] for row in LONG])
+@pytest.mark.parametrize(
+    ("levels", "bars", "said"), [row[1:] for row in LONG], ids=[row[0] for row in LONG]
+)
 @pytest.mark.parametrize("basis", list(TriggerBasis))
 def test_stop_and_target_of_a_long(levels, bars, said, basis) -> None:
     venue = Venue([(100, 100, 100, 100), (100, 100, 100, 100), *bars])
@@ -109,7 +146,11 @@ def test_stop_and_target_of_a_long(levels, bars, said, basis) -> None:
         venue.stop(SELL, levels[0], name="stop", basis=basis),
         venue.target(SELL, levels[1], name="target", basis=basis),
     )
-    assert told(venue.walk()) == ["in FILLED BUY 1 @ 100 fee 0.1", "stop ACCEPTED for 1", "target ACCEPTED for 1"]
+    assert told(venue.walk()) == [
+        "in FILLED BUY 1 @ 100 fee 0.1",
+        "stop ACCEPTED for 1",
+        "target ACCEPTED for 1",
+    ]
     lines = told(venue.walk(len(bars)))
     assert [line.partition(" fee")[0] for line in lines[:1]] == said
     if said:
@@ -121,18 +162,27 @@ def test_stop_and_target_of_a_long(levels, bars, said, basis) -> None:
 
 SHORT = [
     ("the high reaches the stop", (106, 94), [(100, 107, 99, 100)], "stop FILLED BUY 1 @ 106"),
-    ("both: the adverse extreme comes first", (106, 94), [(100, 107, 93, 100)], "stop FILLED BUY 1 @ 106"),
+    (
+        "both: the adverse extreme comes first",
+        (106, 94),
+        [(100, 107, 93, 100)],
+        "stop FILLED BUY 1 @ 106",
+    ),
     ("the target", (106, 94), [(100, 105, 93, 100)], "target FILLED BUY 1 @ 94"),
     ("gaps up past the stop", (106, 94), [(110, 112, 93, 100)], "stop FILLED BUY 1 @ 110"),
 ]
 
 
-@pytest.mark.parametrize(("levels", "bars", "said"), [row[1:] for row in SHORT], ids=[row[0] for row in SHORT])
+@pytest.mark.parametrize(
+    ("levels", "bars", "said"), [row[1:] for row in SHORT], ids=[row[0] for row in SHORT]
+)
 def test_stop_and_target_of_a_short(levels, bars, said) -> None:
     venue = Venue([(100, 100, 100, 100), (100, 100, 100, 100), *bars])
     venue.walk()
     venue.submit(
-        venue.sell(name="in"), venue.stop(BUY, levels[0], name="stop"), venue.target(BUY, levels[1], name="target")
+        venue.sell(name="in"),
+        venue.stop(BUY, levels[0], name="stop"),
+        venue.target(BUY, levels[1], name="target"),
     )
     venue.walk()
     assert told(venue.walk(len(bars)))[0].startswith(said)
@@ -161,7 +211,10 @@ def test_slippage_is_on_top_of_the_trigger() -> None:
     venue.walk()
     venue.submit(venue.buy(name="in"), venue.stop(SELL, 95, name="stop"))
     entry, _, stop = venue.walk()
-    assert (entry.fill.price, stop.fill.price) == (101, D("94.0"))  # 95 × 0.99 = 94.05, down to the tick
+    assert (entry.fill.price, stop.fill.price) == (
+        101,
+        D("94.0"),
+    )  # 95 × 0.99 = 94.05, down to the tick
 
 
 def test_of_two_stops_the_nearer_goes_first() -> None:
@@ -183,14 +236,46 @@ def test_of_two_stops_the_nearer_goes_first() -> None:
 @pytest.mark.parametrize(
     ("what", "bar", "mark", "basis", "filled_at"),
     [
-        ("mark falls, trades don't: the lowest trade", (100, 101, 98, 100), (100, 100, 94, 100), TriggerBasis.MARK, "98"),
-        ("mark falls, trades too: the trigger", (100, 101, 90, 100), (100, 100, 94, 100), TriggerBasis.MARK, "95"),
-        ("mark opens past: the open of the trades", (97, 101, 90, 100), (94, 94, 94, 94), TriggerBasis.MARK, "97"),
-        ("trades fall, mark doesn't: it sleeps", (100, 101, 90, 100), (100, 100, 100, 100), TriggerBasis.MARK, None),
-        ("trades don't, mark does: it sleeps", (100, 101, 98, 100), (100, 100, 90, 100), TriggerBasis.LAST, None),
+        (
+            "mark falls, trades don't: the lowest trade",
+            (100, 101, 98, 100),
+            (100, 100, 94, 100),
+            TriggerBasis.MARK,
+            "98",
+        ),
+        (
+            "mark falls, trades too: the trigger",
+            (100, 101, 90, 100),
+            (100, 100, 94, 100),
+            TriggerBasis.MARK,
+            "95",
+        ),
+        (
+            "mark opens past: the open of the trades",
+            (97, 101, 90, 100),
+            (94, 94, 94, 94),
+            TriggerBasis.MARK,
+            "97",
+        ),
+        (
+            "trades fall, mark doesn't: it sleeps",
+            (100, 101, 90, 100),
+            (100, 100, 100, 100),
+            TriggerBasis.MARK,
+            None,
+        ),
+        (
+            "trades don't, mark does: it sleeps",
+            (100, 101, 98, 100),
+            (100, 100, 90, 100),
+            TriggerBasis.LAST,
+            None,
+        ),
     ],
 )
-def test_the_basis_of_a_trigger_chooses_the_series_and_fills_take_the_trades(what, bar, mark, basis, filled_at) -> None:
+def test_the_basis_of_a_trigger_chooses_the_series_and_fills_take_the_trades(
+    what, bar, mark, basis, filled_at
+) -> None:
     venue = Venue([*flat_rows(100, 2), bar], marks=[*flat_rows(100, 2), mark])
     venue.walk()
     venue.submit(venue.buy(name="in"), venue.stop(SELL, 95, name="stop", basis=basis))
@@ -206,7 +291,11 @@ def test_the_basis_of_a_trigger_chooses_the_series_and_fills_take_the_trades(wha
     ("what", "bar", "said"),
     [
         ("at once, at the open, as taker", (99, 101, 98, 100), ["l FILLED BUY 1 @ 99 fee 0.099"]),
-        ("rests, and the low reaches it, as maker", (102, 103, 100, 101), ["l FILLED BUY 1 @ 100 fee 0.05"]),
+        (
+            "rests, and the low reaches it, as maker",
+            (102, 103, 100, 101),
+            ["l FILLED BUY 1 @ 100 fee 0.05"],
+        ),
         ("rests on", (102, 103, "100.1", 101), []),
     ],
 )
@@ -242,7 +331,8 @@ def test_ioc_takes_what_there_is_at_its_price_or_expires(opens, said) -> None:
     venue = Venue([(100, 100, 100, 100), (opens, 102, 90, 100)])
     venue.walk()
     venue.submit(
-        venue.limit(BUY, "100.5", name="i", time_in_force=TimeInForce.IOC), venue.stop(SELL, 80, name="stop")
+        venue.limit(BUY, "100.5", name="i", time_in_force=TimeInForce.IOC),
+        venue.stop(SELL, 80, name="stop"),
     )
     lines = told(venue.walk())
     assert lines[0] == said
@@ -254,7 +344,9 @@ def test_with_nothing_held_no_entry_profits_from_a_path_it_may_not_have_had() ->
     venue = Venue([(101, 101, 101, 101), (101, 110, 99, 102), (102, 110, 101, 105)])
     venue.walk()
     venue.submit(
-        venue.limit(BUY, 100, name="l"), venue.stop(SELL, 95, name="stop"), venue.target(SELL, 108, name="target")
+        venue.limit(BUY, 100, name="l"),
+        venue.stop(SELL, 95, name="stop"),
+        venue.target(SELL, 108, name="target"),
     )
     assert told(venue.walk()) == [
         "l FILLED BUY 1 @ 100 fee 0.05",
@@ -291,208 +383,3 @@ def test_a_stop_entry_buys_a_breakout() -> None:
     )
     assert told(venue.walk())[0] == "in FILLED BUY 1 @ 105 fee 0.105"
     assert told(venue.walk()) == ["stop FILLED SELL 1 @ 98 fee 0.098"]
-
-
-# --- volume and depth ---------------------------------------------------------------------------------
-
-
-def test_a_bar_without_volume_fills_nothing_but_triggers() -> None:
-    venue = Venue([*flat_rows(100, 2), (94, 96, 93, 95, 0), (94, 96, 92, 95, 0), (91, 93, 90, 92)])
-    venue.walk()
-    venue.submit(venue.buy(name="in"), venue.stop(SELL, 95, name="stop"), venue.target(SELL, 110, name="target"))
-    venue.walk()
-    assert told(venue.walk()) == ["stop TRIGGERED"]
-    assert venue.walk() == []
-    assert told(venue.walk()) == [
-        "stop FILLED SELL 1 @ 91 fee 0.091",
-        "target CANCELED POSITION_CLOSED",
-    ]
-
-
-def test_market_orders_wait_for_volume_limits_do_not_fill_and_ioc_expires() -> None:
-    silent = (100, 110, 90, 100, 0)
-    venue = Venue([(100, 100, 100, 100), silent, silent, (103, 103, 103, 103)])
-    venue.walk()
-    venue.submit(venue.buy(name="m"))
-    venue.submit(venue.limit(BUY, 95, name="l"))
-    venue.submit(venue.limit(BUY, 105, name="i", time_in_force=TimeInForce.IOC))
-    assert told(venue.walk()) == ["i EXPIRED NO_LIQUIDITY"]
-    assert venue.walk() == []
-    assert told(venue.walk()) == ["m FILLED BUY 1 @ 103 fee 0.103"]
-    assert list(venue.state.orders) == ["l"]
-
-
-@pytest.mark.parametrize(
-    ("unit", "volume"), [(VolumeUnit.BASE, 20), (VolumeUnit.QUOTE, 2000)]
-)
-def test_short_depth_fills_in_part(unit, volume) -> None:
-    """A tenth of 20 coins is 2: market rests expire, limits rest on, triggers work on."""
-    bar = (100, 100, 100, 100, volume)
-    deep = (100, 100, 100, 100, volume * 100)
-    venue = Venue([bar, bar, bar, bar, deep], max_volume_fraction=D("0.1"), volume_unit=unit, cash=100_000)
-    venue.walk()
-    venue.submit(venue.buy(5, name="m"), venue.stop(SELL, 90, name="s"))
-    assert told(venue.walk()) == [
-        "m PARTIALLY_FILLED BUY 2 @ 100 fee 0.2",
-        "s ACCEPTED for 2",
-        "m EXPIRED NO_LIQUIDITY",
-    ]
-    venue.submit(venue.limit(BUY, 100, 3, name="l"), venue.target(SELL, 120, name="t"))
-    assert told(venue.walk()) == [
-        "l PARTIALLY_FILLED BUY 2 @ 100 fee 0.2",
-        "t ACCEPTED for 2",
-    ]
-    assert told(venue.walk()) == [
-        "l FILLED BUY 1 @ 100 fee 0.05",
-        "t ACCEPTED for 3",
-    ]
-    assert venue.state.positions[venue.symbol].quantity == 5
-
-
-def test_a_fired_stop_works_on_until_it_is_filled() -> None:
-    venue = Venue(
-        [(100, 100, 100, 100, 90), (100, 100, 100, 100, 90), (90, 90, 90, 90, 20), (80, 80, 80, 80, 20), (70, 70, 70, 70, 90)],
-        max_volume_fraction=D("0.1"),
-    )  # fmt: skip
-    venue.walk()
-    venue.submit(venue.buy(5, name="in"), venue.stop(SELL, 95, name="stop"))
-    venue.walk()
-    said = [line.partition(" fee")[0] for line in told(venue.walk(3))]
-    assert said == [
-        "stop PARTIALLY_FILLED SELL 2 @ 90",
-        "stop PARTIALLY_FILLED SELL 2 @ 80",
-        "stop FILLED SELL 1 @ 70",
-    ]
-
-
-def test_what_one_order_took_is_gone_for_the_next() -> None:
-    bar = (100, 100, 100, 100, 30)
-    venue = Venue([bar, bar], max_volume_fraction=D("0.1"))
-    venue.walk()
-    venue.submit(venue.buy(2, name="a"))
-    venue.submit(venue.buy(2, name="b"))
-    venue.submit(venue.buy(2, name="c"))
-    assert [line.partition(" fee")[0] for line in told(venue.walk())] == [
-        "a FILLED BUY 2 @ 100",
-        "b PARTIALLY_FILLED BUY 1 @ 100",
-        "b EXPIRED NO_LIQUIDITY",
-        "c REJECTED NO_LIQUIDITY",
-    ]
-
-
-# --- money, reduce-only, cancels ----------------------------------------------------------------------
-
-
-def test_an_order_sized_in_money_buys_what_the_open_allows_fee_included() -> None:
-    venue = Venue([(100, 100, 100, 100), (97, 97, 97, 97)], cash=1000)
-    venue.walk()
-    venue.submit(venue.buy(0, name="all", quote_quantity=D(1000)))
-    (fill,) = venue.walk()
-    # 1000 ÷ (97 × 1.001) = 10.2989…
-    assert told([fill]) == ["all FILLED BUY 10.298 @ 97 fee 0.998906"]
-    assert fill.quantity == D("10.298")
-
-
-def test_a_reduce_only_order_takes_at_most_the_position_and_restates_its_quantity() -> None:
-    venue = Venue(flat_rows(100, 3))
-    venue.walk()
-    venue.submit(venue.buy(2, name="in"))
-    venue.walk()
-    venue.submit(venue.sell(5, name="out", **CLOSE))
-    (out,) = venue.walk()
-    assert told([out]) == ["out FILLED SELL 2 @ 100 fee 0.2"]
-    assert out.quantity == 2
-
-
-def test_a_close_that_finds_nothing_to_close_expires() -> None:
-    venue = Venue([*flat_rows(100, 2), (90, 90, 90, 90)])
-    venue.walk()
-    venue.submit(venue.buy(name="in"), venue.stop(SELL, 95, name="stop"))
-    venue.walk()
-    venue.submit(venue.sell(name="out", **CLOSE))
-    assert told(venue.walk()) == [
-        "stop FILLED SELL 1 @ 90 fee 0.09",
-        "out EXPIRED REDUCE_ONLY_INCREASES",
-    ]
-
-
-def test_a_partial_close_leaves_the_protection_and_a_full_one_takes_it_away() -> None:
-    venue = Venue(flat_rows(100, 4))
-    venue.walk()
-    venue.submit(venue.buy(2, name="in"), venue.stop(SELL, 90, name="stop"))
-    venue.walk()
-    venue.submit(venue.sell(1, name="half", **CLOSE))
-    assert told(venue.walk()) == ["half FILLED SELL 1 @ 100 fee 0.1"]
-    assert list(venue.state.orders) == ["stop"]
-    venue.submit(venue.sell(1, name="rest", **CLOSE))
-    assert told(venue.walk())[1:] == ["stop CANCELED POSITION_CLOSED"]
-
-
-def test_a_plain_order_against_the_position_reduces_it() -> None:
-    venue = Venue(flat_rows(100, 3))
-    venue.walk()
-    venue.submit(venue.buy(2, name="in"))
-    venue.walk()
-    venue.submit(venue.sell("1.5", name="less"))
-    venue.walk()
-    assert venue.state.positions[venue.symbol].quantity == D("0.5")
-
-
-def test_two_plain_orders_that_would_flip_together_do_not() -> None:
-    venue = Venue(flat_rows(100, 3))
-    venue.walk()
-    venue.submit(venue.buy(2, name="in"))
-    venue.walk()
-    venue.submit(venue.sell("1.5", name="a"))
-    venue.submit(venue.sell("1.5", name="b"))
-    assert told(venue.walk())[1] == "b REJECTED FLIP"
-
-
-def test_margin_is_checked_again_when_the_order_executes() -> None:
-    venue = Venue([(100, 100, 100, 100), (150, 150, 150, 150)], cash=1000)
-    venue.walk()
-    assert told(venue.submit(venue.buy(9, name="in"))) == ["in ACCEPTED"]
-    assert told(venue.walk()) == ["in REJECTED INSUFFICIENT_MARGIN"]
-
-
-def test_an_open_position_keeps_its_leverage() -> None:
-    venue = Venue(flat_rows(100, 3))
-    venue.walk()
-    venue.submit(venue.buy(1, leverage=D(10)))
-    venue.walk()
-    venue.submit(venue.buy(1, leverage=D(2)))
-    venue.walk()
-    position = venue.state.positions[venue.symbol]
-    assert (position.leverage, position.margin) == (10, 20)
-
-
-def test_a_cancelled_entry_takes_its_waiting_protection_along() -> None:
-    venue = Venue(flat_rows(100, 2))
-    venue.walk()
-    venue.submit(venue.limit(BUY, 90, name="l"), venue.stop(SELL, 80, name="s"), venue.target(SELL, 110, name="t"))
-    venue.walk()
-    assert told(venue.broker.cancel("l")) == ["l CANCELED", "s CANCELED ENTRY_ENDED", "t CANCELED ENTRY_ENDED"]
-    assert told(venue.broker.cancel("l")) == ["l CANCELED"]  # gone is no error
-    assert told(venue.broker.cancel("nobody")) == ["nobody - UNKNOWN_ORDER"]
-    assert not venue.state.orders
-
-
-def test_an_order_under_way_can_still_be_cancelled() -> None:
-    venue = Venue(flat_rows(100, 2))
-    venue.walk()
-    venue.submit(venue.buy(name="in"))
-    assert told(venue.broker.cancel("in")) == ["in CANCELED"]
-    assert venue.walk() == []
-
-
-def test_a_stop_that_closes_what_has_filled_ends_the_rest_of_the_entry() -> None:
-    """Otherwise the rest would fill later, with no stop left to guard it."""
-    thin = (100, 100, 100, 100, 20)
-    venue = Venue([thin, thin, (94, 101, 90, 100, 90)], max_volume_fraction=D("0.1"))
-    venue.walk()
-    venue.submit(venue.limit(BUY, 100, 5, name="l"), venue.stop(SELL, 95, name="s"))
-    venue.walk()
-    assert told(venue.walk()) == [
-        "s FILLED SELL 2 @ 94 fee 0.188",
-        "l CANCELED POSITION_CLOSED",
-    ]

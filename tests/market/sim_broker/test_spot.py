@@ -24,9 +24,12 @@ def test_a_purchase_pays_its_fee_in_the_coin() -> None:
     assert position.margin == 0
     assert venue.state.cash == D("9999.8")
     account = Account(
-        cash=venue.state.cash, positions=venue.state.positions, instruments=venue.instruments, marks={SPOT: D(100)}
+        cash=venue.state.cash,
+        positions=venue.state.positions,
+        instruments=venue.instruments,
+        marks={SPOT: D(100)},
     )
-    assert account.available == D("9800")
+    assert account.available == D(9800)
     assert account.equity == D("9999.8")
 
 
@@ -41,11 +44,16 @@ def test_or_in_cash_where_the_venue_does() -> None:
 def test_a_stop_covers_what_can_be_sold_and_dust_counts_as_flat() -> None:
     venue = spot([*flat_rows(100, 2), (100, 100, 94, 95)])
     venue.submit(
-        venue.buy("1.005", name="in"), venue.stop(SELL, 95, name="stop"), venue.target(SELL, 110, name="target")
+        venue.buy("1.005", name="in"),
+        venue.stop(SELL, 95, name="stop"),
+        venue.target(SELL, 110, name="target"),
     )
     # 1.005 less the fee of 0.001005 is 1.003995: 1.003 can be sold
     assert told(venue.walk())[1:] == ["stop ACCEPTED for 1.003", "target ACCEPTED for 1.003"]
-    assert told(venue.walk()) == ["stop FILLED SELL 1.003 @ 95 fee 0.095285", "target CANCELED POSITION_CLOSED"]
+    assert told(venue.walk()) == [
+        "stop FILLED SELL 1.003 @ 95 fee 0.095285",
+        "target CANCELED POSITION_CLOSED",
+    ]
     assert venue.state.positions[SPOT].quantity == D("0.000995")
     assert not venue.state.orders
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,8 @@ SPOT_COIN = Instrument(
     taker_fee=D("0.001"),
 )
 
-Row = tuple[str | int, ...]
+Number = str | int | D
+Row = tuple[Number, ...]
 """(open, high, low, close[, volume])."""
 
 
@@ -82,7 +84,7 @@ def series(rows: Iterable[Row], *, start: datetime = START, at: Sequence[int] = 
     return CandleSeries.from_candles(candles, MINUTE)
 
 
-def flat_rows(price: str | int, count: int = 1) -> list[Row]:
+def flat_rows(price: Number, count: int = 1) -> list[Row]:
     return [(price, price, price, price)] * count
 
 
@@ -95,10 +97,10 @@ def rates(*settled: tuple[int, str]) -> FundingSeries:
 
 
 def quote(
-    price: str | int,
+    price: Number,
     *,
     minute: float = 0,
-    mark: str | int | None = None,
+    mark: Number | None = None,
     spread: str = "0.1",
     symbol: str = SYMBOL,
 ) -> Quote:
@@ -122,12 +124,12 @@ class Venue:
         rows: Sequence[Row] | Mapping[str, CandleSeries],
         *,
         marks: Sequence[Row] | None = None,
-        cash: str | int = 10_000,
+        cash: Number = 10_000,
         instrument: Instrument = PERPETUAL,
         instruments: Sequence[Instrument] = (),
         funding: FundingSeries | None = None,
         state: SimState | None = None,
-        **settings: object,
+        **settings: Any,
     ) -> None:
         self.instruments = {one.symbol: one for one in (instruments or (instrument,))}
         self.symbol = instrument.symbol
@@ -136,7 +138,7 @@ class Venue:
         self.funding = funding
         self.broker = SimBroker(
             self.instruments.values(), SimSettings(**settings), D(cash), state=state
-        )  # type: ignore[arg-type]
+        )
         self.reports: list[VenueReport] = []
         self.walked = 0
         self.sent = 0
@@ -180,15 +182,15 @@ class Venue:
         self.walked += bars
         return self.keep(self.broker.sync(self.snapshot(self.walked)))
 
-    def meet(self, *quotes: Quote, books: Mapping[str, OrderBook] | None = None) -> list[VenueReport]:
+    def meet(
+        self, *quotes: Quote, books: Mapping[str, OrderBook] | None = None
+    ) -> list[VenueReport]:
         """Let quotes come, and the minutes that closed before them."""
         now = max(one.at for one in quotes)
         self.walked = max(self.walked, (now - START) // MINUTE)
         by_symbol = {one.symbol: one for one in quotes}
         return self.keep(
-            self.broker.sync(
-                self.snapshot(self.walked, quotes=by_symbol, books=books, as_of=now)
-            )
+            self.broker.sync(self.snapshot(self.walked, quotes=by_symbol, books=books, as_of=now))
         )
 
     def submit(self, order: Order, *attached: Order) -> list[VenueReport]:
@@ -204,14 +206,14 @@ class Venue:
         self,
         side: OrderSide,
         order_type: OrderType,
-        quantity: str | int = 1,
+        quantity: Number = 1,
         *,
         name: str | None = None,
-        trigger: str | int | None = None,
-        price: str | int | None = None,
+        trigger: Number | None = None,
+        price: Number | None = None,
         basis: TriggerBasis | None = TriggerBasis.LAST,
         purpose: OrderPurpose = OrderPurpose.ENTRY,
-        **fields: object,
+        **fields: Any,
     ) -> Order:
         self.sent += 1
         return Order(
@@ -225,25 +227,27 @@ class Venue:
             trigger_price=None if trigger is None else D(trigger),
             trigger_basis=basis if trigger is not None else None,
             created_at=START,
-            **fields,  # type: ignore[arg-type]
+            **fields,
         )
 
-    def buy(self, quantity: str | int = 1, **fields: object) -> Order:
-        return self.order(OrderSide.BUY, OrderType.MARKET, quantity, **fields)  # type: ignore[arg-type]
+    def buy(self, quantity: Number = 1, **fields: Any) -> Order:
+        return self.order(OrderSide.BUY, OrderType.MARKET, quantity, **fields)
 
-    def sell(self, quantity: str | int = 1, **fields: object) -> Order:
-        return self.order(OrderSide.SELL, OrderType.MARKET, quantity, **fields)  # type: ignore[arg-type]
+    def sell(self, quantity: Number = 1, **fields: Any) -> Order:
+        return self.order(OrderSide.SELL, OrderType.MARKET, quantity, **fields)
 
-    def limit(self, side: OrderSide, price: str | int, quantity: str | int = 1, **fields: object) -> Order:
-        return self.order(side, OrderType.LIMIT, quantity, price=price, **fields)  # type: ignore[arg-type]
+    def limit(self, side: OrderSide, price: Number, quantity: Number = 1, **fields: Any) -> Order:
+        return self.order(side, OrderType.LIMIT, quantity, price=price, **fields)
 
-    def stop(self, side: OrderSide, trigger: str | int, quantity: str | int = 1, **fields: object) -> Order:
+    def stop(self, side: OrderSide, trigger: Number, quantity: Number = 1, **fields: Any) -> Order:
         fields = {"purpose": OrderPurpose.STOP, "reduce_only": True, **fields}
-        return self.order(side, OrderType.STOP_MARKET, quantity, trigger=trigger, **fields)  # type: ignore[arg-type]
+        return self.order(side, OrderType.STOP_MARKET, quantity, trigger=trigger, **fields)
 
-    def target(self, side: OrderSide, trigger: str | int, quantity: str | int = 1, **fields: object) -> Order:
+    def target(
+        self, side: OrderSide, trigger: Number, quantity: Number = 1, **fields: Any
+    ) -> Order:
         fields = {"purpose": OrderPurpose.TARGET, "reduce_only": True, **fields}
-        return self.order(side, OrderType.TAKE_PROFIT_MARKET, quantity, trigger=trigger, **fields)  # type: ignore[arg-type]
+        return self.order(side, OrderType.TAKE_PROFIT_MARKET, quantity, trigger=trigger, **fields)
 
 
 BUY, SELL = OrderSide.BUY, OrderSide.SELL
@@ -263,7 +267,9 @@ def _line(report: VenueReport) -> str:
     words = [report.client_order_id or "venue", report.status or "-"]
     if report.fill is not None:
         fill = report.fill
-        words.append(f"{fill.side} {plain(fill.quantity)} @ {plain(fill.price)} fee {plain(fill.fee)}")
+        words.append(
+            f"{fill.side} {plain(fill.quantity)} @ {plain(fill.price)} fee {plain(fill.fee)}"
+        )
         if report.fill.reason != "ORDER":
             words.append(report.fill.reason)
     elif report.quantity is not None:

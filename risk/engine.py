@@ -37,11 +37,14 @@ from risk.rules.entry import (
     book_of,
     cash_of,
     deny,
+    entry_cash,
+    fill_price,
     group_of,
     instrument_of,
     is_sound,
     mark_of,
     position_quantity,
+    worst_fill,
 )
 from risk.rules.gates import GATES, numbers_sound
 from risk.rules.protection import STOP_RULES, TARGET_RULES, Change, ChangeRule
@@ -273,7 +276,6 @@ def _measured(case: Case, book: tuple[Stake, ...], cash: Decimal) -> Entry:
     target = None if target is None else _on_tick(target, instrument)
     if stop != intent.stop_price or target != intent.target_price:
         intent = replace(intent, stop_price=stop, target_price=target)
-    touch = quote.ask if sign > 0 else quote.bid
     return Entry(
         intent=intent,
         context=context,
@@ -281,12 +283,11 @@ def _measured(case: Case, book: tuple[Stake, ...], cash: Decimal) -> Entry:
         instrument=instrument,
         quote=quote,
         mark=quote.mark,
-        price=max(intent.reference_price, touch)
-        if sign > 0
-        else min(intent.reference_price, touch),
+        price=fill_price(intent, quote),
         sign=sign,
         group=group_of(instrument, context.groups),
         held=held,
+        on_symbol=sum((abs(s.quantity) for s in book if s.symbol == symbol), ZERO),
         book=book,
         cash=cash,
     )
@@ -294,34 +295,34 @@ def _measured(case: Case, book: tuple[Stake, ...], cash: Decimal) -> Entry:
 
 def _opened(intent: OrderIntent, context: RiskContext, limits: Limits) -> tuple[Stake, Decimal]:
     """An approved entry as a part of the book, and the cash it takes: margin and fee at its worst fill."""
-    entry = _measured(Case(intent=intent, context=context, limits=limits), (), ZERO)
-    instrument, quantity = entry.instrument, intent.quantity
+    instrument, quote = context.instruments[intent.symbol], context.quotes[intent.symbol]
+    price, sign, quantity = fill_price(intent, quote), intent.side.sign, intent.quantity
     if intent.quote_quantity is not None:
-        quantity = _contracts(intent.quote_quantity, entry)
-    cost = quantity * instrument.contract_size * entry.price
+        quantity = _contracts(intent.quote_quantity, instrument, price)
+    cost = quantity * instrument.contract_size * price
     stake = Stake(
         symbol=intent.symbol,
-        group=entry.group,
-        quantity=quantity * entry.sign,
-        notional=quantity * entry.sign * instrument.contract_size * entry.mark,
+        group=group_of(instrument, context.groups),
+        quantity=quantity * sign,
+        notional=quantity * sign * instrument.contract_size * quote.mark,
         cost=cost,
         margin=cost / intent.leverage,
         is_new=True,
     )
-    return stake, quantity * portfolio.cash_per_contract(entry, intent.leverage)
+    worst = worst_fill(price, sign, limits)
+    return stake, quantity * entry_cash(instrument, worst, intent.leverage)
 
 
-def _contracts(money: Decimal, entry: Entry) -> Decimal:
+def _contracts(money: Decimal, instrument: Instrument, price: Decimal) -> Decimal:
     """Contracts, not rounded, that `money` buys, the taker fee included."""
-    instrument = entry.instrument
-    return money / ((ONE + instrument.taker_fee) * instrument.contract_size * entry.price)
+    return money / ((ONE + instrument.taker_fee) * instrument.contract_size * price)
 
 
 def _fit(entry: Entry, asked: OrderIntent) -> Ruling:
     """Clamp leverage and quantity to every budget at once; deny what is too small or still too large."""
     wanted = asked.quantity
     if asked.quote_quantity is not None:
-        wanted = _contracts(asked.quote_quantity, entry)
+        wanted = _contracts(asked.quote_quantity, entry.instrument, entry.price)
     if wanted <= 0:
         return _denied(asked, entry.deny(Code.NO_SIZE, quantity=wanted))
     clamps: list[Clamp] = []
@@ -413,7 +414,7 @@ def _fit_money(entry: Entry, asked: OrderIntent, wanted: Decimal) -> Ruling:
     if money == 0:
         denial = entry.deny(Code.AVAILABLE_MARGIN, wanted=wanted, available=entry.cash)
         return _denied(asked, denial, clamps)
-    quantity = instrument.round_quantity(_contracts(money, entry))
+    quantity = instrument.round_quantity(_contracts(money, instrument, entry.price))
     if instrument.quantity_refusal(quantity, is_market=True) is RejectCode.MAX_QUANTITY:
         return _denied(asked, entry.deny(Code.MAX_QUANTITY, wanted=quantity), clamps)
     denial = size.minimum_size(entry, quantity)

@@ -47,7 +47,9 @@ def quantize_cash(amount: Decimal) -> Decimal:
 def floor_to_step(value: Decimal, step: Decimal) -> Decimal:
     """The largest multiple of `step` at or below a value ≥ 0 (towards zero for negatives)."""
     multiple = (value / step).to_integral_value(ROUND_DOWN)
-    if (multiple * step).copy_abs() > value.copy_abs():  # the 28-digit quotient was rounded up to a whole number
+    if (
+        multiple * step
+    ).copy_abs() > value.copy_abs():  # the 28-digit quotient was rounded up to a whole number
         multiple -= 1 if value > 0 else -1
     return multiple * step
 

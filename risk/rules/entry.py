@@ -12,6 +12,7 @@ from typing import Final
 
 from market.domain.account import MissingMark, locked
 from market.domain.data import Quote
+from market.domain.enums import PositionSide
 from market.domain.instruments import Instrument
 from market.domain.numbers import BASIS_POINT, ZERO, plain
 from risk.domain import Code, Denial, Limits, OrderIntent, RestingEntry, RiskContext
@@ -64,7 +65,8 @@ class Case:
 class Entry:
     """One entry under review. `price` is the expected fill, never better than the best price on our
     side of the book; `sign` is +1 long, −1 short; `cash` is what nothing else holds or has been
-    promised; `held` is the signed quantity of its symbol as the account has it now."""
+    promised; `held` is the signed quantity of its symbol as the account has it now, `on_symbol` the
+    contracts of it that are held, resting or approved, whichever way."""
 
     intent: OrderIntent
     context: RiskContext
@@ -76,6 +78,7 @@ class Entry:
     sign: int
     group: str
     held: Decimal
+    on_symbol: Decimal
     book: tuple[Stake, ...]
     cash: Decimal
 
@@ -138,10 +141,22 @@ def entry_fee(instrument: Instrument, price: Decimal) -> Decimal:
     return price * instrument.contract_size * instrument.taker_fee
 
 
-def worst_fill(entry: Entry) -> Decimal:
-    """The dearest price at which the entry may fill: a long's limit stands slippage above."""
-    cap = entry.limits.max_slippage_bps
-    return entry.price if cap is None or entry.sign < 0 else entry.price * (1 + cap * BASIS_POINT)
+def fill_price(intent: OrderIntent, quote: Quote) -> Decimal:
+    """The expected fill: the reference price, but never better than the best on our side of the book."""
+    if intent.side is PositionSide.LONG:
+        return max(intent.reference_price, quote.ask)
+    return min(intent.reference_price, quote.bid)
+
+
+def worst_fill(price: Decimal, sign: int, limits: Limits) -> Decimal:
+    """The dearest price at which an entry may fill: a long's limit stands slippage above."""
+    cap = limits.max_slippage_bps
+    return price if cap is None or sign < 0 else price * (1 + cap * BASIS_POINT)
+
+
+def entry_cash(instrument: Instrument, worst: Decimal, leverage: Decimal) -> Decimal:
+    """What a contract takes from cash at its worst fill: initial margin and the taker fee."""
+    return entry_margin(instrument, worst, leverage) + entry_fee(instrument, worst)
 
 
 def book_of(context: RiskContext, remaining: Mapping[str, Decimal]) -> tuple[Stake, ...]:

@@ -4,7 +4,6 @@ A gate answers None when it has nothing to say. What can't be read is refused, n
 """
 
 from datetime import timedelta
-from decimal import Decimal
 from typing import Final
 
 from market.domain.enums import InstrumentStatus, PositionSide
@@ -77,16 +76,20 @@ def price_age(case: Case) -> Denial | None:
 
 def numbers_sound(case: Case) -> Denial | None:
     """Every number is finite, of a size that can be reckoned with, and prices and leverage are above zero."""
-    for name in ("reference_price", "leverage", "stop_price", "target_price"):
-        value: Decimal | None = getattr(case.intent, name)
-        if value is not None and not (is_sound(value) and value > 0):
+    intent = case.intent
+    for name, value, above_zero in (
+        ("reference_price", intent.reference_price, True),
+        ("leverage", intent.leverage, True),
+        ("stop_price", intent.stop_price, True),
+        ("target_price", intent.target_price, True),
+        ("quantity", intent.quantity, False),
+        ("quote_quantity", intent.quote_quantity, False),
+        ("confidence", intent.confidence, False),
+    ):
+        if value is not None and not (is_sound(value) and (value > 0 or not above_zero)):
             return case.deny(Code.INVALID, **{name: str(value)})
-    for name in ("quantity", "quote_quantity", "confidence"):
-        value = getattr(case.intent, name)
-        if value is not None and not is_sound(value):
-            return case.deny(Code.INVALID, **{name: str(value)})
-    if case.intent.leverage < 1:
-        return case.deny(Code.INVALID, leverage=case.intent.leverage)
+    if intent.leverage < 1:
+        return case.deny(Code.INVALID, leverage=intent.leverage)
     return None
 
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from market.domain.numbers import ZERO
 from risk.domain import Code, Denial
-from risk.rules.entry import Entry, entry_fee, entry_margin, worst_fill
+from risk.rules.entry import Entry, entry_cash, entry_margin, worst_fill
 from risk.rules.size import Budget
 
 
@@ -80,15 +80,10 @@ def margin_used(entry: Entry, leverage: Decimal) -> Budget | None:
     )
 
 
-def cash_per_contract(entry: Entry, leverage: Decimal) -> Decimal:
-    """Initial margin at the dearest fill allowed, and the taker fee."""
-    price = worst_fill(entry)
-    return entry_margin(entry.instrument, price, leverage) + entry_fee(entry.instrument, price)
-
-
 def available_margin(entry: Entry, leverage: Decimal) -> Budget | None:
     """Initial margin at the dearest fill allowed, and the taker fee, ≤ the cash nothing else holds."""
-    unit = cash_per_contract(entry, leverage)
+    worst = worst_fill(entry.price, entry.sign, entry.limits)
+    unit = entry_cash(entry.instrument, worst, leverage)
     return Budget(code=Code.AVAILABLE_MARGIN, cap=entry.cash, used=ZERO, unit=unit)
 
 

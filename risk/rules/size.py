@@ -74,7 +74,7 @@ def risk_per_trade(entry: Entry, leverage: Decimal) -> Budget | None:
     return Budget(
         code=Code.RISK_PER_TRADE,
         cap=fraction * entry.context.equity,
-        used=on_symbol(entry) * unit,
+        used=entry.on_symbol * unit,
         unit=unit,
     )
 
@@ -85,13 +85,8 @@ def risk_of_one(entry: Entry, leverage: Decimal) -> Decimal:
     if stop is not None:
         return unit_risk(instrument, price, stop, entry.limits.max_slippage_bps)
     fees = taker_fees(instrument, price, price) * instrument.contract_size
-    return entry_margin(instrument, worst_fill(entry), leverage) + fees
-
-
-def on_symbol(entry: Entry) -> Decimal:
-    """Contracts of the symbol that are held, resting or approved."""
-    symbol = entry.intent.symbol
-    return sum((abs(s.quantity) for s in entry.book if s.symbol == symbol), ZERO)
+    worst = worst_fill(price, entry.sign, entry.limits)
+    return entry_margin(instrument, worst, leverage) + fees
 
 
 SIZE_BUDGETS: Final = (max_quantity, position_notional)
@@ -100,7 +95,7 @@ RISK_BUDGETS: Final = (risk_per_trade,)
 
 def max_leverage(entry: Entry, quantity: Decimal) -> Decimal:
     """Leverage ≤ min(profile, instrument, margin tier of the whole position)."""
-    notional = entry.instrument.notional(quantity + on_symbol(entry), max(entry.price, entry.mark))
+    notional = entry.instrument.notional(quantity + entry.on_symbol, max(entry.price, entry.mark))
     return leverage_allowed(entry.instrument, entry.limits.max_leverage, notional)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingagent.settings")  # for MARKET_DATA_DIR
 
-from tests.bench import cases  # noqa: E402
+from tests.bench import cases
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ def render_case() -> Callable[[], object]:
     class Keeper:
         name, stop = trader.name, trader.stop
 
-        def decide(self, view):  # noqa: ANN001, ANN202
+        def decide(self, view):
             views.append(view)
             return trader.decide(view)
 

@@ -139,6 +139,8 @@ def test_risk_per_trade_without_a_stop_is_the_whole_margin():
 
     held_to(limits, at="10", code="RISK_PER_TRADE", leverage=D(10))  # 10 × 100 ÷ 10 = 1%
     held_to(limits, at="1", code="RISK_PER_TRADE", symbol=SPOT)
+    costly = context(instruments={BTC: instrument(taker_fee=D("0.01"), contract_size=D(10))})
+    held_to(limits, at="0.83", code="RISK_PER_TRADE", where=costly)  # 100 ÷ (100 + 10 + 10)
 
 
 @SIDES
@@ -218,7 +220,8 @@ def test_no_room_at_all_is_that_limit_s_denial(field, code):
     where = context([position(100)])  # exactly 1 × equity
     limits = open_limits(allow_adding=True, **{field: D(1)})
 
-    assert clamped(rule_on(entry(), where, limits)) == (None, code)
+    denial = rule_on(entry(), where, limits).denial
+    assert str(denial) == f"{code} wanted=10100 allowed=10000"
 
 
 # --- Margin and cash -------------------------------------------------------------------------------
@@ -254,7 +257,7 @@ def test_available_margin_pays_the_fee_and_what_rests():
         cash=1_110,
         equity=D(100_000),
         instruments={BTC: instrument(taker_fee=D("0.001")), ETH: INSTRUMENTS[ETH]},
-        resting_entries=(resting(LONG, "20", ETH),),
+        resting_entries=(resting(LONG, "10", ETH, price=D(100)),),  # its limit, not the mark of 50
     )
 
     held_to(open_limits(), at="100", code="AVAILABLE_MARGIN", where=where)  # 100 + 1,000 + 10
@@ -367,6 +370,15 @@ def test_a_close_of_the_same_reply_makes_room():
 
     assert [d.code for d in alone.denials] == [Code.MAX_POSITIONS]
     assert [ruling.approved for ruling in after.rulings] == [leave("100", symbol=ETH), wish]
+
+
+def test_a_reduce_of_the_same_reply_frees_its_share_of_margin():
+    where = context([position(100, ETH, leverage=5)], equity=D(10_000))
+    limits = open_limits(max_margin_used_fraction=D("0.1"))
+
+    verdict = review([entry(quantity="60"), leave("40", symbol=ETH)], where, limits)
+
+    assert clamped(verdict.rulings[1]) == (D(40), ["MARGIN_USED wanted=60 allowed=40"])
 
 
 def test_a_close_at_a_loss_frees_only_what_is_left_of_its_margin():

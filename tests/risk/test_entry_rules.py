@@ -278,7 +278,12 @@ def test_a_stop_between_mark_and_fill_is_on_the_wrong_side(side):
     mark = mirrored(99, side)
     where = context(quotes={BTC: quote(mark=mark, bid=D(100), ask=D(100))})
 
-    assert code_of(entry(side, stop_price=mirrored("99.5", side)), where) is Code.STOP_WRONG_SIDE
+    for price in ("99.5", 99):
+        assert code_of(entry(side, stop_price=mirrored(price, side)), where) is (
+            Code.STOP_WRONG_SIDE
+        )
+    where = context(quotes={BTC: quote(mark=mirrored(101, side), bid=D(100), ask=D(100))})
+    assert code_of(entry(side, stop_price=D(100)), where) is Code.STOP_WRONG_SIDE
 
 
 @SIDES
@@ -288,9 +293,12 @@ def test_target_on_the_right_side_of_mark_and_fill(side):
     ):  # fmt: skip
         assert code_of(entry(side, target_price=mirrored(price, side))) is code
     where = context(quotes={BTC: quote(mark=mirrored(101, side), bid=D(100), ask=D(100))})
-    assert code_of(entry(side, target_price=mirrored("100.5", side)), where) is (
-        Code.TARGET_WRONG_SIDE
-    )
+    for price in ("100.5", 101):
+        assert code_of(entry(side, target_price=mirrored(price, side)), where) is (
+            Code.TARGET_WRONG_SIDE
+        )
+    where = context(quotes={BTC: quote(mark=mirrored(99, side), bid=D(100), ask=D(100))})
+    assert code_of(entry(side, target_price=D(100)), where) is Code.TARGET_WRONG_SIDE
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,8 @@ def test_minimum_hold_denies_a_trader_s_close():
     limits = open_limits(min_hold=HOLD)
     early = HOLD - timedelta(microseconds=1)
 
-    assert rule_on(leave("3"), hold(since=early), limits).denial.code is Code.MIN_HOLD
+    denial = rule_on(leave("3"), hold(since=early), limits).denial
+    assert str(denial) == f"MIN_HOLD until={(NOW + timedelta(microseconds=1)).isoformat()}"
     assert rule_on(leave("3"), hold(since=HOLD), limits).approved
     assert rule_on(leave("3"), hold(), open_limits()).approved
 

@@ -53,6 +53,15 @@ def test_leverage_carries_the_size(size, leverage):
     _, ruling = raw_entry(context(instruments=COSTLY), size=size)
 
     assert ruling.approved.leverage == leverage
+    assert Code.MAX_LEVERAGE not in [clamp.code for clamp in ruling.clamps]
+
+
+def test_the_leverage_of_a_raw_entry_follows_from_the_size_alone():
+    wish = entry(quantity="0", quote_quantity=D(100), leverage=D(1))
+
+    ruling = rule_on(wish, context(), profile("raw", size="3"))
+
+    assert (ruling.approved.leverage, ruling.clamps) == (3, ())
 
 
 def test_leverage_is_at_most_the_instrument_s():

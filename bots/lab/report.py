@@ -39,8 +39,10 @@ def summarise(result: ReplayResult) -> dict[str, Any]:
     )
     denials = Counter(str(denial.code) for _, denial in ledger.denials)
     histories = result.setup.histories
+    given = "simulated" if result.setup.is_simulated else "file"
     return {
         "trader": result.setup.trader.name,
+        "market": "simulated" if result.setup.is_simulated else "recorded",
         "symbols": list(bot.symbols),
         "timeframe": timeframe_text(bot.timeframe),
         "interval": timeframe_text(bot.interval),
@@ -48,8 +50,8 @@ def summarise(result: ReplayResult) -> dict[str, Any]:
         "currency": bot.currency,
         "from": utc_text(bars.opened(0)),
         "to": utc_text(bars.closed(len(bars) - 1)),
-        "funding_source": "file" if any(h.funding is not None for h in histories) else "none",
-        "mark_source": "file"
+        "funding_source": given if any(h.funding is not None for h in histories) else "none",
+        "mark_source": given
         if any(h.mark_bars is not None for h in histories)
         else "trade candles",
         "trades": trades.count,

@@ -37,7 +37,10 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplaySetup:
-    """Everything a replay depends on. The same setup gives the same result, byte for byte."""
+    """Everything a replay depends on. The same setup gives the same result, byte for byte.
+
+    `is_simulated` labels the histories as made, not recorded; it changes nothing but the report.
+    """
 
     bot: BotConfig
     histories: Sequence[InstrumentHistory]
@@ -47,6 +50,7 @@ class ReplaySetup:
     spread_bps: Decimal = ZERO
     jump: bool = True
     keep_cycles: bool = False
+    is_simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

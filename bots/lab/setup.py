@@ -109,6 +109,7 @@ def build_setup(request: ReplayRequest) -> ReplaySetup:
         spread_bps=request.spread_bps,
         jump=request.jump,
         keep_cycles=request.keep_cycles or request.trader == SCRIPTED,
+        is_simulated=request.simulated_days is not None,
     )
 
 

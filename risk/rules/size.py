@@ -35,10 +35,7 @@ class Budget:
         room = self.cap - self.used
         if room <= 0 or self.unit <= 0:
             return ZERO
-        quantity = instrument.round_quantity(room / self.unit)
-        while quantity * self.unit > room:  # the quotient was rounded up at the 28th digit
-            quantity -= instrument.quantity_step
-        return max(ZERO, quantity)
+        return instrument.round_quantity(room / self.unit)
 
 
 def max_quantity(entry: Entry) -> Budget | None:

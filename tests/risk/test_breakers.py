@@ -70,6 +70,17 @@ def test_the_day_starts_at_the_last_nav_before_midnight():
     assert desk.state.reasons == {Code.DAILY_LOSS}
 
 
+def test_a_quiet_midnight_starts_a_day_too():
+    desk = Desk(max_daily_loss_fraction=D("0.1"))
+    desk.beat(120)
+
+    desk.beat(119, day="2")
+
+    assert (desk.state.day, desk.state.day_open_nav) == ("2", D(120))
+    assert desk.beat("108.01", day="2").tripped == ()
+    assert desk.beat(108, day="2").tripped == (Code.DAILY_LOSS,)
+
+
 # --- Drawdowns -------------------------------------------------------------------------------------
 
 
@@ -286,6 +297,13 @@ def test_stale_data_reduces_until_fresh():
     assert desk.trading is REDUCING
     assert desk.beat(100).cleared == (Code.STALE_DATA,)
     assert [desk.beat(100, is_stale=True).tripped for _ in range(2)] == [(), ()]
+
+
+def test_a_fresh_beat_at_the_same_nav_starts_the_count_over():
+    desk = Desk(max_stale_beats=2)
+
+    for stale in (True, False, True):
+        assert desk.beat(100, is_stale=stale).tripped == ()
 
 
 def test_model_failures_in_a_row_reduce_until_a_success():

@@ -8,6 +8,7 @@ from market.domain.instruments import MarginTier
 from market.domain.numbers import plain
 from risk.domain import Code, HeldProtection
 from risk.engine import review
+from risk.rules.size import Budget
 from tests.risk.build import (
     BTC,
     ETH,
@@ -290,6 +291,28 @@ def test_what_is_left_must_be_tradable():
     assert clamped(rule_on(entry(quantity="1.99"), where, open_limits())) == (None, Code.MIN_SIZE)
     tight = open_limits(max_position_notional_fraction=D("0.0199"))
     assert clamped(rule_on(entry(quantity="2"), where, tight)) == (None, Code.MIN_SIZE)
+
+
+@SIDES
+def test_the_minimum_notional_is_met_at_the_lower_of_fill_and_mark(side):
+    for mark, price in ((99, 100), (100, 99)):
+        where = context(
+            instruments={BTC: instrument(min_notional=D(99))},
+            quotes={BTC: quote(mark=D(mark), bid=D(price), ask=D(price))},
+        )
+        enough, short_of_it = (entry(side, q, reference_price=D(price)) for q in ("1", "0.99"))
+        assert rule_on(enough, where, open_limits()).denial is None
+        assert rule_on(short_of_it, where, open_limits()).denial.code is Code.MIN_SIZE
+
+
+def test_a_clamp_that_went_wrong_is_caught_at_the_end(monkeypatch):
+    """Fail closed: whatever a budget says it leaves, what would be sent is measured once more."""
+    monkeypatch.setattr(Budget, "largest", lambda self, instrument: D(99))
+    limits = open_limits(max_gross_exposure=D("0.5"))
+
+    denial = rule_on(entry(quantity="100"), context(), limits).denial
+
+    assert str(denial) == "GROSS_EXPOSURE wanted=9900 allowed=5000"
 
 
 @pytest.mark.parametrize(("quantity", "code"), [("0", Code.NO_SIZE), ("-1", Code.NO_SIZE),

@@ -195,7 +195,7 @@ class Command(BaseCommand):
         self, results: list[ReplayResult], summaries: list[dict[str, Any]], options: dict[str, Any]
     ) -> None:
         first = summaries[0]
-        market = "SIMULATED market" if options["simulated"] else "recorded candles"
+        market = "SIMULATED market" if first["market"] == "simulated" else "recorded candles"
         self.stdout.write(
             f"{market}: {', '.join(results[0].setup.bot.symbols)}, {first['from']} to {first['to']}, "
             f"decisions each {first['interval']}, risk profile {first['risk']}, money in {first['currency']}"

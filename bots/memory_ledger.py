@@ -25,7 +25,7 @@ from bots.domain.book import (
 )
 from bots.domain.bot import BotConfig
 from bots.domain.entries import ClosedTrade, EntryKind, ExitPlan, LedgerEntry, Notice, NoticeKind
-from bots.domain.records import CycleRecord
+from bots.domain.records import CycleOutcome, CycleRecord
 from bots.metrics import sharpe_of_days
 from market.domain.data import to_milliseconds
 from market.domain.enums import OrderStatus
@@ -49,13 +49,12 @@ EQUITY_LIMIT = Decimal(2**63 - 1).scaleb(-EQUITY_EXPONENT)
 
 
 class MemoryLedger:
-    """Implements `bots.ports.Ledger`. `cycles` keeps records only with `keep_cycles` (a long replay of a
-    rule would keep thousands that say hold)."""
+    """Implements `bots.ports.Ledger`. `cycles` keeps the records that tell anything: a rule that just
+    holds, minute after minute, leaves none."""
 
-    def __init__(self, bot: BotConfig, opened_at: datetime, *, keep_cycles: bool = True) -> None:
+    def __init__(self, bot: BotConfig, opened_at: datetime) -> None:
         self.bot = bot
         self.opened_at = opened_at
-        self.keep_cycles = keep_cycles
         self.opening_allowed = True
         self.orders: dict[str, Order] = {}
         self.entries: list[LedgerEntry] = []
@@ -166,7 +165,7 @@ class MemoryLedger:
     def close_cycle(self, record: CycleRecord) -> None:
         if record.verdict is not None:
             self.denials.extend((record.ended_at, denial) for denial in record.verdict.denials)
-        if self.keep_cycles:
+        if _tells_anything(record):
             self.cycles.append(record)
 
     def recent_trades(self, count: int) -> Sequence[ClosedTrade]:
@@ -272,6 +271,16 @@ class MemoryLedger:
             self._day = day
             self._day_navs.append(self._last_equity)
             self._sharpe = sharpe_of_days(self._day_navs)
+
+
+def _tells_anything(record: CycleRecord) -> bool:
+    """False for a rule's plain hold."""
+    decision = record.decision
+    if record.outcome is not CycleOutcome.DECIDED or decision is None:
+        return True
+    return bool(
+        decision.items or decision.void or decision.notes or decision.prompts or decision.reason
+    )
 
 
 def scaled_equity(equity: Decimal) -> int:

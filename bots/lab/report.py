@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from bots.domain.records import CycleRecord
 from bots.lab.runner import ReplayResult
 from bots.metrics import activity_metrics, equity_metrics, trade_metrics
 from market.domain.canonical import canonical_value, utc_text
@@ -123,11 +124,37 @@ def rows(result: ReplayResult) -> dict[str, object]:
         "ledger": canonical_value(ledger.entries),
         "denials": canonical_value([{"at": when, "denial": what} for when, what in ledger.denials]),
         "notices": canonical_value(ledger.notices),
+        "decisions": [_decision_row(record) for record in ledger.cycles],
         "equity": {
             "milliseconds": at.tolist(),
             "hundred_millionths": scaled.tolist(),
         },
     }
+
+
+def _decision_row(record: CycleRecord) -> dict[str, object]:
+    """What was said in a cycle and what became of it; the prompt by its hash, the answers whole."""
+    decision = record.decision
+    row: dict[str, object] = {
+        "at": record.started_at,
+        "outcome": record.outcome,
+        "trading_state": record.trading_state,
+        "reason": record.reason,
+        "orders": record.order_ids,
+        "notes": record.plan.notes if record.plan is not None else (),
+        "rulings": record.verdict.rulings if record.verdict is not None else (),
+    }
+    if decision is not None:
+        row |= {
+            "decision": decision.outcome,
+            "summary": decision.summary,
+            "items": decision.items,
+            "void": decision.void,
+            "said": decision.reason or "; ".join(decision.notes),
+            "answers": [completion.text for completion in decision.completions],
+            "prompts": [prompt.content_hash for prompt in decision.prompts],
+        }
+    return {name: canonical_value(value) for name, value in row.items()}
 
 
 def write_report(path: Path, summary: dict[str, Any], result: ReplayResult) -> None:

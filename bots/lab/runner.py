@@ -49,7 +49,6 @@ class ReplaySetup:
     sim: SimSettings = field(default_factory=SimSettings)
     spread_bps: Decimal = ZERO
     jump: bool = True
-    keep_cycles: bool = False
     is_simulated: bool = False
 
 
@@ -77,7 +76,7 @@ def run_replay(setup: ReplaySetup, progress: Progress | None = None) -> ReplayRe
     clock = SteppedClock(bars.opened(0))
     feed = ReplayFeed(setup.histories, timeframe=setup.bot.timeframe, spread_bps=setup.spread_bps)
     broker = SimBroker(instruments.values(), settings=setup.sim, cash=setup.bot.capital)
-    ledger = MemoryLedger(setup.bot, bars.opened(0), keep_cycles=setup.keep_cycles)
+    ledger = MemoryLedger(setup.bot, bars.opened(0))
     desk = Desk(
         bot=setup.bot,
         clock=clock,

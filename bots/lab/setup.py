@@ -69,7 +69,6 @@ class ReplayRequest:
     seed: int = 1
     simulated_days: int | None = None
     jump: bool = True
-    keep_cycles: bool = False
 
 
 def build_setup(request: ReplayRequest) -> ReplaySetup:
@@ -108,7 +107,6 @@ def build_setup(request: ReplayRequest) -> ReplaySetup:
         sim=SimSettings(slippage_bps=request.slippage_bps, latency=request.latency),
         spread_bps=request.spread_bps,
         jump=request.jump,
-        keep_cycles=request.keep_cycles or request.trader == SCRIPTED,
         is_simulated=request.simulated_days is not None,
     )
 

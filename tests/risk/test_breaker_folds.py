@@ -115,7 +115,6 @@ def test_quiet_beats_equal_beats_one_by_one(events, with_limits, navs, flat):
     """Where thresholds and deadline promise quiet, nothing trips, clears or is asked, and one fold at
     once gives the very state of one beat after another."""
     state, now, day = replayed(events, with_limits)
-    level = thresholds(state, with_limits, max(navs)).highest
     times = [now + MINUTE * (n + 1) for n in range(len(navs))]
     # becoming flat or not is an event of its own: the harness beats then, and asks again after it
     first = beat(
@@ -126,6 +125,7 @@ def test_quiet_beats_equal_beats_one_by_one(events, with_limits, navs, flat):
     due = next_deadline(state, with_limits)
     if not navs or (due is not None and due <= times[-1]):
         return
+    level = thresholds(state, with_limits, max(navs)).highest
     if level is not None and min(navs) <= level:
         return
 

@@ -115,7 +115,6 @@ def play(
             limits=limits,
             sim=sim or SimSettings(),
             jump=jump,
-            keep_cycles=True,
         )
     )
 

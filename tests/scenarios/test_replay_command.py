@@ -245,6 +245,10 @@ def assert_lived_through(summary: dict, minutes: int) -> None:
     assert summary["cycles_evaluated"] == minutes
     assert summary["identity_error"] == 0
     assert summary["trades"] >= 1
+    decisions = summary["rows"]["decisions"]
+    assert len(decisions) == minutes
+    assert any(len(row["answers"]) == 2 for row in decisions)  # the raving one was asked again
+    assert any(row["rulings"] for row in decisions)
     stops = [row for row in summary["rows"]["orders"] if row["purpose"] == "STOP"]
     assert any(row["status"] == "CANCELED" for row in stops)  # moved by an adjust
 

@@ -156,7 +156,7 @@ class Command(BaseCommand):
             "--out",
             type=Path,
             metavar="FILE",
-            help="write orders, fills, ledger and equity as JSON",
+            help="write decisions, orders, fills, ledger and equity as JSON",
         )
         out.add_argument("--no-curve", action="store_true", help="print no equity curve")
 

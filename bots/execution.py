@@ -20,6 +20,7 @@ from market.domain.enums import (
     TimeInForce,
     TriggerBasis,
 )
+from market.domain.evolve import evolve
 from market.domain.instruments import Instrument
 from market.domain.numbers import BASIS_POINT, ONE, ceil_to_tick, floor_to_tick
 from market.domain.orders import Order, OrderReport
@@ -180,14 +181,13 @@ def store_plans(verdict: Verdict, desk: Desk, invalidations: Mapping[str, str]) 
         intent = ruling.approved
         if isinstance(intent, ProtectionIntent):
             old = desk.ledger.book.plans.get(intent.symbol, ExitPlan())
-            plan = ExitPlan(
-                stop_price=old.stop_price if intent.stop_price is None else intent.stop_price,
-                target_price=old.target_price
-                if intent.target_price is None
-                else intent.target_price,
+            stop, target = intent.stop_price, intent.target_price
+            plan = evolve(
+                old,
+                stop_price=old.stop_price if stop is None else stop,
+                target_price=old.target_price if target is None else target,
                 invalidation_condition=invalidations.get(intent.symbol)
                 or old.invalidation_condition,
-                is_closing=old.is_closing,
             )
             desk.ledger.set_plan(intent.symbol, plan)
         elif isinstance(intent, OrderIntent) and intent.purpose is OrderPurpose.CLOSE:
@@ -196,16 +196,8 @@ def store_plans(verdict: Verdict, desk: Desk, invalidations: Mapping[str, str]) 
 
 def begin_closing(desk: Desk, symbol: str) -> None:
     """Remember that a position is being closed: it is tried again each beat until it is flat."""
-    old = desk.ledger.book.plans.get(symbol, ExitPlan())
-    desk.ledger.set_plan(
-        symbol,
-        ExitPlan(
-            stop_price=old.stop_price,
-            target_price=old.target_price,
-            invalidation_condition=old.invalidation_condition,
-            is_closing=True,
-        ),
-    )
+    plan = desk.ledger.book.plans.get(symbol, ExitPlan())
+    desk.ledger.set_plan(symbol, evolve(plan, is_closing=True))
 
 
 def write_and_send(desk: Desk, outgoing: Sequence[Outgoing], now: datetime) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from bots.execution import (
     write_and_send,
 )
 from market.domain.enums import OrderPurpose, OrderSide, OrderStatus, RejectCode
+from market.domain.evolve import evolve
 from market.domain.numbers import ceil_to_tick, floor_to_tick, plain
 from market.domain.orders import Order
 from market.domain.positions import Position, liquidation_price
@@ -108,12 +109,7 @@ def _inside_liquidation(desk: Desk, position: Position, plan: ExitPlan, now: dat
     fraction = desk.limits.stop_to_liquidation_fraction or DEFAULT_STOP_TO_LIQUIDATION
     inside = entry + (edge - entry) * fraction
     rounded = ceil_to_tick if is_long else floor_to_tick
-    tightened = ExitPlan(
-        stop_price=rounded(inside, instrument.price_step),
-        target_price=plan.target_price,
-        invalidation_condition=plan.invalidation_condition,
-        is_closing=plan.is_closing,
-    )
+    tightened = evolve(plan, stop_price=rounded(inside, instrument.price_step))
     desk.ledger.set_plan(position.symbol, tightened)
     text = (
         f"stop {plain(stop)} was past liquidation at {plain(instrument.round_price(edge))}: "

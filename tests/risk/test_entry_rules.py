@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from market.domain.enums import InstrumentStatus, PositionSide
+from market.domain.instruments import margin_tiers
 from risk.domain import Code, HeldProtection, OrderIntent, Tempo, TradingState
 from risk.engine import review
 from tests.risk.build import (
@@ -116,7 +117,7 @@ def test_price_age(age, code):
     "quotes",
     [
         {},
-        {BTC: quote(mark=D(0))},
+        {BTC: quote(mark=D(0), bid=D(100), ask=D(100))},
         {BTC: quote(bid=D(0))},
         {BTC: quote(bid=D("100.01"))},
     ],
@@ -362,6 +363,22 @@ def test_stop_inside_liquidation(side):
     beyond = beyond.quantize(D("0.01"))
     assert code_of(entry(side, stop_price=beyond)) is Code.STOP_PAST_LIQUIDATION
     assert code_of(entry(side, stop_price=beyond, leverage=D(5)), **limits) is None
+
+
+@pytest.mark.parametrize(("side", "rate"), [(LONG, "0.375"), (SHORT, "0.25")])
+def test_the_way_to_liquidation_to_the_cent(side, rate):
+    """At 2× and these rates liquidation is exactly 20 away: 50 ÷ 0.625 = 80 and 150 ÷ 1.25 = 120."""
+    where = context(instruments={BTC: instrument(margin_tiers=margin_tiers((None, rate)))})
+
+    def code(stop, fraction):
+        wish = entry(side, leverage=D(2), stop_price=mirrored(stop, side))
+        return code_of(wish, where, stop_to_liquidation_fraction=fraction)
+
+    assert code(84, D("0.8")) is None
+    assert code("83.99", D("0.8")) is Code.STOP_PAST_LIQUIDATION
+    for fraction in (None, D(1)):
+        assert code("80.01", fraction) is None
+        assert code(80, fraction) is Code.STOP_PAST_LIQUIDATION
 
 
 @SIDES

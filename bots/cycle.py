@@ -4,6 +4,7 @@ Nothing here knows paper from live, or a replay from either. A model that raves,
 recorded hold; a venue that can't be read opens nothing; exits and protection go on in every case.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,22 +12,23 @@ from bots.briefing import brief
 from bots.desk import Desk
 from bots.domain.records import CycleOutcome, CycleRecord, Plan
 from bots.execution import begin_closing, build_orders, store_plans, write_and_send
-from bots.observation import Observation, account_at, observe, risk_context
-from bots.planning import plan_decision
-from bots.protection import protect
+from bots.observation import Observation, observe, revalued, risk_context
+from bots.planning import in_two, plan_decision
+from bots.protection import cancel, protect
 from llm.domain import Decision, DecisionOutcome
-from market.domain.account import MissingMark
 from market.domain.enums import OrderPurpose
 from market.errors import VenueUnavailable
-from risk.domain import RiskContext, TradingState, Verdict
+from risk.domain import Intent, RiskContext, Ruling, TradingState, Verdict
 from risk.engine import review
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What became of a decision: its plan, the veto's word, and the orders that left."""
+    """What became of a decision: its plan, the veto's word, and the orders that left. `entry_context` is
+    the book that entries were judged in, where closes had been sent before them."""
 
     context: RiskContext
+    entry_context: RiskContext | None
     plan: Plan
     verdict: Verdict
     order_ids: tuple[str, ...]
@@ -42,9 +44,15 @@ def run_cycle(desk: Desk, slot: str) -> CycleRecord:
     if not desk.ledger.take_desk():
         return _close(desk, slot, started_at, CycleOutcome.SKIPPED, reason="the desk is busy")
     try:
+        return _run(desk, slot, started_at)
+    finally:
+        desk.ledger.release_desk()
+
+
+def _run(desk: Desk, slot: str, started_at: datetime) -> CycleRecord:
+    try:
         seen = observe(desk, started_at)
     except VenueUnavailable as silence:
-        desk.ledger.release_desk()
         return _close(desk, slot, started_at, CycleOutcome.VENUE_UNAVAILABLE, reason=str(silence))
     obey_breakers(desk, seen)
     if seen.state is TradingState.HALTED or not seen.has_usable_instrument:
@@ -53,22 +61,15 @@ def run_cycle(desk: Desk, slot: str) -> CycleRecord:
         return _finish(desk, slot, started_at, seen, outcome)
     desk.ledger.release_desk()
     decision = desk.trader.decide(brief(desk, seen))
+    _charge(desk, decision, slot)
     if not desk.ledger.take_desk():
         return _close(desk, slot, started_at, CycleOutcome.DISCARDED, decision=decision)
-    _charge(desk, decision, slot)
     now = desk.clock.now()
     try:
         fresh = observe(desk, now, may_ask=False) if now > seen.now else seen
     except VenueUnavailable as silence:
-        return _finish(
-            desk,
-            slot,
-            started_at,
-            seen,
-            CycleOutcome.VENUE_UNAVAILABLE,
-            decision,
-            reason=str(silence),
-        )
+        outcome = CycleOutcome.VENUE_UNAVAILABLE
+        return _finish(desk, slot, started_at, seen, outcome, decision, reason=str(silence))
     if fresh is not seen:
         obey_breakers(desk, fresh)
     judged = execute(desk, decision, seen, fresh, slot)
@@ -103,40 +104,60 @@ def execute(
         return None
     context = risk_context(desk, fresh, seen.snapshot)
     plan = plan_decision(decision, context, desk.limits)
-    if not plan.intents:
-        return Judged(context=context, plan=plan, verdict=Verdict(), order_ids=())
-    verdict = review(plan.intents, context, desk.limits)
+    first, later = in_two(plan.intents)
     said = {item.symbol: item.invalidation_condition for item in decision.items}
+    rulings, order_ids = _judge(desk, first, context, slot, said)
+    entry_context = None
+    if later:
+        if order_ids:
+            entry_context = risk_context(desk, revalued(desk, fresh), seen.snapshot)
+        more_rulings, more_ids = _judge(desk, later, entry_context or context, slot, said)
+        rulings, order_ids = (*rulings, *more_rulings), (*order_ids, *more_ids)
+    return Judged(
+        context=context,
+        entry_context=entry_context,
+        plan=plan,
+        verdict=Verdict(rulings=rulings),
+        order_ids=order_ids,
+    )
+
+
+def _judge(
+    desk: Desk,
+    intents: Sequence[Intent],
+    context: RiskContext,
+    slot: str,
+    said: Mapping[str, str],
+) -> tuple[tuple[Ruling, ...], tuple[str, ...]]:
+    """Review some intents and send what was approved; the rulings, and the ids of the orders."""
+    if not intents:
+        return (), ()
+    verdict = review(intents, context, desk.limits)
     store_plans(verdict, desk, said)
-    outgoing = build_orders(verdict, desk, f"cycle:{slot}", fresh.now, said)
-    order_ids = write_and_send(desk, outgoing, fresh.now)
-    return Judged(context=context, plan=plan, verdict=verdict, order_ids=order_ids)
+    outgoing = build_orders(verdict, desk, f"cycle:{slot}", context.now, said)
+    return verdict.rulings, write_and_send(desk, outgoing, context.now)
 
 
 def obey_breakers(desk: Desk, seen: Observation) -> None:
     """A hard breach closes everything without asking: entries are cancelled, positions begin closing."""
     if not seen.breakers.flatten:
         return
-    book = desk.ledger.book
-    for order in tuple(book.open_orders.values()):
-        if order.purpose is OrderPurpose.ENTRY and order.is_open:
-            desk.ledger.apply(desk.broker.cancel(order.client_order_id), desk.instruments)
     for symbol in desk.ledger.book.positions:
+        begin_closing(desk, symbol)
+    for order in tuple(desk.ledger.book.open_orders.values()):
+        if order.purpose is OrderPurpose.ENTRY and order.is_open:
+            cancel(desk, order)
+    for symbol in desk.ledger.book.positions:  # an entry that was quicker than its cancel
         begin_closing(desk, symbol)
 
 
 def record_equity(desk: Desk, seen: Observation) -> None:
     """Store the equity point of this instant, as booked after everything that was done."""
-    book, account = desk.ledger.book, seen.account
-    if book.cash != account.cash or book.positions is not account.positions:
-        account = account_at(desk, seen.snapshot)
-    elif seen.equity is not None:
-        desk.ledger.record_equity(seen.now, seen.equity)
-        return
-    try:
-        desk.ledger.record_equity(seen.now, account.equity)
-    except MissingMark:
-        return  # nobody knows what the position is worth: no point rather than a wrong one
+    equity = revalued(desk, seen).equity
+    if (
+        equity is not None
+    ):  # else nobody knows what is held is worth: no point rather than a wrong one
+        desk.ledger.record_equity(seen.now, equity)
 
 
 def _charge(desk: Desk, decision: Decision, slot: str) -> None:
@@ -170,6 +191,7 @@ def _finish(
         decision=decision,
         limits=desk.limits,
         context=judged.context if judged else None,
+        entry_context=judged.entry_context if judged else None,
         plan=judged.plan if judged else None,
         verdict=judged.verdict if judged else None,
         order_ids=judged.order_ids if judged else (),
@@ -177,7 +199,6 @@ def _finish(
         reason=reason,
     )
     desk.ledger.close_cycle(record)
-    desk.ledger.release_desk()
     return record
 
 

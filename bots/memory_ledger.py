@@ -4,6 +4,7 @@ It has no leases to lose and no status to read, so it always grants the desk; `m
 switched off to play a pause. It keeps every row, and can refold itself from its own log.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -65,6 +66,7 @@ class MemoryLedger:
         self.cycles: list[CycleRecord] = []
         self.log: list[tuple[VenueReport, Order | None]] = []
         self._slots: set[str] = set()
+        self._lookups: Counter[str] = Counter()
         self._known: set[tuple[object, ...]] = set()
         self._equity_at: list[npt.NDArray[np.int64]] = []
         self._equity: list[npt.NDArray[np.int64]] = []
@@ -134,6 +136,13 @@ class MemoryLedger:
             self._keep(folded)
             claimed.append(self.orders[order.client_order_id])
         return tuple(claimed)
+
+    def count_lookup(self, client_order_id: str) -> int:
+        self._lookups[client_order_id] += 1
+        return self._lookups[client_order_id]
+
+    def move_order(self, client_order_id: str, status: OrderStatus, reason: str) -> None:
+        self._keep(fold_status(self._book, self.orders[client_order_id], status, reason))
 
     def find_order(self, client_order_id: str) -> Order | None:
         return self.orders.get(client_order_id)

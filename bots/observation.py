@@ -5,18 +5,20 @@ booked here. When the venue's state or a held position's price is unknown, the o
 nothing may be opened on it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from bots.desk import Desk
 from bots.domain.entries import Notice, NoticeKind
+from bots.reconciliation import resolve_orders
 from market.domain.account import Account, MissingMark
 from market.domain.data import MarketSnapshot, Quote
 from market.domain.enums import OrderPurpose, OrderStatus, OrderType, PositionSide, TimeInForce
+from market.domain.evolve import evolve
 from market.domain.numbers import ZERO
-from market.domain.orders import Order
+from market.domain.orders import Order, VenueReport
 from market.errors import VenueUnavailable
 from market.indicators import book as indicator_book
 from risk import breakers
@@ -68,18 +70,16 @@ def observe(desk: Desk, now: datetime, *, may_ask: bool = True) -> Observation:
     trader will be asked next, so close-or-keep may be put to it."""
     snapshot = desk.feed.snapshot(desk.bot.symbols, now)
     venue_known = True
+    reports: Sequence[VenueReport] = ()
     try:
         reports = desk.broker.sync(snapshot)
+        resolve_orders(desk, now)  # first: what they filled came before what was reported now
     except VenueUnavailable:
         venue_known = False
-    else:
-        if reports:
-            desk.ledger.apply(reports, desk.instruments)
+    if reports:
+        desk.ledger.apply(reports, desk.instruments)
     account = account_at(desk, snapshot)
-    try:
-        equity = account.equity
-    except MissingMark:
-        equity = None
+    equity = _equity(account)
     result = _beat(desk, snapshot, account, equity, now, may_ask=may_ask)
     return Observation(
         now=now,
@@ -97,11 +97,29 @@ def account_at(desk: Desk, snapshot: MarketSnapshot) -> Account:
     return Account(
         cash=book.cash,
         positions=book.positions,
+        dust=book.dust,
         instruments=desk.instruments,
         marks={
             item.symbol: item.quote.mark for item in snapshot.instruments if item.quote is not None
         },
     )
+
+
+def revalued(desk: Desk, seen: Observation) -> Observation:
+    """The same instant after something was booked: same prices, the account as it now stands."""
+    book, account = desk.ledger.book, seen.account
+    if book.cash == account.cash and book.positions is account.positions:
+        return seen
+    account = account_at(desk, seen.snapshot)
+    return evolve(seen, account=account, equity=_equity(account))
+
+
+def _equity(account: Account) -> Decimal | None:
+    """Equity, or None when something is held that has no price."""
+    try:
+        return account.equity
+    except MissingMark:
+        return None
 
 
 def _beat(
@@ -145,9 +163,7 @@ def _marks_are_plausible(snapshot: MarketSnapshot, account: Account) -> bool:
     return True
 
 
-def risk_context(
-    desk: Desk, seen: Observation, prompt_snapshot: MarketSnapshot, slot_opens: int = 0
-) -> RiskContext:
+def risk_context(desk: Desk, seen: Observation, prompt_snapshot: MarketSnapshot) -> RiskContext:
     """What the veto judges in: the account and quotes of `seen`, and the marks that the trader saw."""
     book = desk.ledger.book
     state, reason = _effective_state(desk, seen)
@@ -169,7 +185,6 @@ def risk_context(
         unusable=_unusable(desk, seen.snapshot),
         tempo=Tempo(
             entries_today=book.entries_today if book.day == desk.bot.local_day(seen.now) else 0,
-            opens_this_cycle=slot_opens,
             stopped_at=book.stopped_at,
         ),
         groups=desk.groups,

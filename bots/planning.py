@@ -32,6 +32,17 @@ def plan_decision(decision: Decision, context: RiskContext, limits: Limits) -> P
     return Plan(intents=tuple(intents), notes=tuple(notes))
 
 
+def in_two(intents: Sequence[Intent]) -> tuple[tuple[Intent, ...], tuple[Intent, ...]]:
+    """Exits and changes of protection, then entries: these are judged when those have been sent, against
+    the book as it then stands, for a close that does not fill makes no room."""
+    later = tuple(one for one in intents if _is_entry(one))
+    return tuple(one for one in intents if not _is_entry(one)), later
+
+
+def _is_entry(intent: Intent) -> bool:
+    return isinstance(intent, OrderIntent) and intent.purpose is OrderPurpose.ENTRY
+
+
 def _plan_item(
     item: DecisionItem, context: RiskContext, limits: Limits
 ) -> tuple[Sequence[Intent], str]:

@@ -8,6 +8,7 @@ from typing import Protocol
 from bots.domain.book import Book
 from bots.domain.entries import ClosedTrade, ExitPlan, Notice
 from bots.domain.records import CycleRecord
+from market.domain.enums import OrderStatus
 from market.domain.instruments import Instrument
 from market.domain.orders import Order, VenueReport
 from risk.domain import BreakerState, Denial
@@ -53,6 +54,14 @@ class Ledger(Protocol):
         """INITIALIZED → SUBMITTED, once ever; empty when the claim is refused (paused, halted, lease lost)."""
         ...
 
+    def count_lookup(self, client_order_id: str) -> int:
+        """Note that the venue knew no such order; how often that was so far."""
+        ...
+
+    def move_order(self, client_order_id: str, status: OrderStatus, reason: str) -> None:
+        """Move an order by our own judgement (UNKNOWN, NEVER_ARRIVED, CANCELED before it was sent)."""
+        ...
+
     def find_order(self, client_order_id: str) -> Order | None:
         """Our order of that id, whatever became of it."""
         ...
@@ -66,7 +75,8 @@ class Ledger(Protocol):
         ...
 
     def charge_llm(self, at: datetime, cost: Decimal | None, *, ok: bool, key: str) -> None:
-        """Book a model's cost (None: unknown, books nothing and notifies) and whether it answered."""
+        """Book a model's cost (None: unknown, books nothing and notifies) and whether it answered. The money
+        has left whoever holds the desk now, so this needs no lease; booked once per `key`."""
         ...
 
     def record_equity(self, at: datetime, equity: Decimal) -> None:

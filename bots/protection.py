@@ -5,7 +5,7 @@ placed is tried again at once; then the position is flattened: a position withou
 emergency. A position that is being closed is closed again until it is flat.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from bots.desk import Desk
@@ -19,6 +19,7 @@ from bots.execution import (
     protection_order,
     write_and_send,
 )
+from bots.reconciliation import UNRESOLVED
 from market.domain.enums import OrderPurpose, OrderSide, OrderStatus, RejectCode
 from market.domain.evolve import evolve
 from market.domain.numbers import ceil_to_tick, floor_to_tick, plain
@@ -28,6 +29,7 @@ from market.errors import VenueUnavailable
 from risk.domain import OrderIntent, Requester
 
 STOP_ATTEMPTS = 3
+LONGEST_NAKED = timedelta(seconds=10)
 DEFAULT_STOP_TO_LIQUIDATION = Decimal("0.9")
 
 
@@ -65,8 +67,15 @@ def _wanted(plan: ExitPlan) -> list[tuple[OrderPurpose, Decimal]]:
 
 
 def _is_right(desk: Desk, order: Order, position: Position, price: Decimal) -> bool:
+    if order.status in UNRESOLVED:
+        return False
     wanted = desk.instruments[position.symbol].round_price(price)
-    return order.trigger_price == wanted and order.quantity == abs(position.quantity)
+    return order.trigger_price == wanted and order.quantity == _sellable(desk, position)
+
+
+def _sellable(desk: Desk, position: Position) -> Decimal:
+    """What an order can be made of: fees taken in coins leave quantities between two steps."""
+    return desk.instruments[position.symbol].round_quantity(abs(position.quantity))
 
 
 def _is_being_closed(book: Book, symbol: str) -> bool:
@@ -81,9 +90,7 @@ def _protect_position(desk: Desk, symbol: str, now: datetime) -> None:
     position, plan = book.positions[symbol], book.plans.get(symbol)
     if plan is None:
         return
-    if (
-        plan.is_closing
-    ):  # what rests goes on resting; nothing new is placed under a position that leaves
+    if plan.is_closing:  # what rests goes on resting, and nothing new is placed
         _keep_closing(desk, symbol, now)
         return
     if plan.stop_price is not None:
@@ -128,15 +135,18 @@ def _ensure(
     resting = _resting(desk, position.symbol, purpose)
     right = [order for order in resting if _is_right(desk, order, position, price)]
     if not right:
-        if any(order.status is OrderStatus.UNKNOWN for order in resting):
-            return  # its fate is being asked for; a second one might double it
+        lost = [order for order in resting if order.status in UNRESOLVED]
+        if lost:  # its fate is being asked for; a second one might double it
+            if purpose is OrderPurpose.STOP and now - lost[0].created_at >= LONGEST_NAKED:
+                _give_up(desk, position.symbol, purpose, price, "no answer", now)
+            return
         placed = _place(desk, position, purpose, wanted_price, now)
         if not placed:
             return
         right = [placed]
     for order in resting:
         if order.client_order_id != right[0].client_order_id:
-            _cancel(desk, order)
+            cancel(desk, order)
 
 
 def _place(
@@ -152,7 +162,7 @@ def _place(
             _next_id(desk, position, purpose),
             instrument,
             side,
-            abs(position.quantity),
+            _sellable(desk, position),
             price,
             position.leverage,
             now,
@@ -165,14 +175,17 @@ def _place(
         if reason == RejectCode.TRIGGER_WOULD_FIRE:
             break
     if purpose is OrderPurpose.STOP or reason == RejectCode.TRIGGER_WOULD_FIRE:
-        text = (
-            f"the {purpose} at {plain(price)} can't rest ({reason}): the position is being closed"
-        )
-        desk.ledger.notify(
-            Notice(at=now, kind=NoticeKind.PROTECTION_FAILED, symbol=position.symbol, text=text)
-        )
-        begin_closing(desk, position.symbol)
+        _give_up(desk, position.symbol, purpose, price, reason, now)
     return None
+
+
+def _give_up(
+    desk: Desk, symbol: str, purpose: OrderPurpose, price: Decimal, reason: str, now: datetime
+) -> None:
+    """A position that can't be protected is closed."""
+    text = f"the {purpose} at {plain(price)} can't rest ({reason}): the position is being closed"
+    desk.ledger.notify(Notice(at=now, kind=NoticeKind.PROTECTION_FAILED, symbol=symbol, text=text))
+    begin_closing(desk, symbol)
 
 
 def _keep_closing(desk: Desk, symbol: str, now: datetime) -> None:
@@ -186,7 +199,7 @@ def _keep_closing(desk: Desk, symbol: str, now: datetime) -> None:
         symbol=symbol,
         purpose=OrderPurpose.CLOSE,
         side=position.side,
-        quantity=abs(position.quantity),
+        quantity=_sellable(desk, position),
         leverage=position.leverage,
         reference_price=position.entry_cost / abs(position.quantity),
         requester=Requester.PROTECTION,
@@ -206,14 +219,15 @@ def _cancel_leftovers(desk: Desk) -> None:
     for order in tuple(book.open_orders.values()):
         if order.reduce_only and order.is_open and order.symbol not in book.positions:
             if order.parent_id not in book.open_orders and order.purpose.is_protection:
-                _cancel(desk, order)
+                cancel(desk, order)
 
 
-def _cancel(desk: Desk, order: Order) -> None:
+def cancel(desk: Desk, order: Order) -> None:
+    """Cancel a resting order and book the answer; without one it rests still, and the next beat asks again."""
     try:
         reports = desk.broker.cancel(order.client_order_id)
     except VenueUnavailable:
-        return  # it rests still; the next beat asks again
+        return
     desk.ledger.apply(reports, desk.instruments)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from bots.planning import plan_decision
+from bots.planning import in_two, plan_decision
 from llm.decider import reread
 from llm.domain import Decision, Prompt
 from llm.prompts import render_facts
@@ -48,7 +48,15 @@ def _judgement(decision: Decision, raw: Mapping[str, Any]) -> list[str]:
     context = TypeAdapter(RiskContext).validate_python(raw["context"])
     limits = TypeAdapter(Limits).validate_python(raw["limits"])
     plan = plan_decision(decision, context, limits)
-    verdict = review(plan.intents, context, limits) if plan.intents else Verdict()
+    entry_context = context
+    if raw["entry_context"] is not None:
+        entry_context = TypeAdapter(RiskContext).validate_python(raw["entry_context"])
+    first, later = in_two(plan.intents)
+    rulings = (
+        *review(first, context, limits).rulings,
+        *review(later, entry_context, limits).rulings,
+    )
+    verdict = Verdict(rulings=rulings)
     differences = []
     if canonical_value(plan) != raw["plan"]:
         differences.append("plan")

@@ -47,7 +47,14 @@ class Broker(Protocol):
         """Send one order, once, with the stop and target that must live from its first fill.
 
         Returns what the venue answered, refusals included (REJECTED with a reason). Raises VenueUnavailable
-        when the outcome is unknown: the caller marks the order UNKNOWN and learns its fate from `sync`.
+        when the outcome is unknown: the caller marks the order UNKNOWN and learns its fate by `lookup`.
+        """
+        ...
+
+    def lookup(self, order: Order) -> Sequence[VenueReport]:
+        """All that the venue knows of one order of ours: its fills, then its status. They may repeat what
+        was reported before. Empty: the venue knows no such order, which alone proves nothing. Raises
+        VenueUnavailable.
         """
         ...
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import TypeVar
 
 from bots.domain.entries import (
     ClosedTrade,
@@ -37,16 +38,20 @@ from market.domain.positions import Position, apply_fill, fee_value, split_fill
 from risk import breakers
 from risk.domain import BreakerState
 
+Row = TypeVar("Row")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
     """The folded state of one bot. `positions`, `round_trips` and `plans` hold open ones only, and
-    `open_orders` the orders that may still rest or arrive; `last_trades` has the last round trip of each
+    `dust` the unsellable rests of spot positions (their next buy picks them up), `open_orders` the orders
+    that may still rest or arrive; `last_trades` has the last round trip of each
     symbol. Never changed in place."""
 
     cash: Decimal = ZERO
     totals: Totals = field(default_factory=Totals)
     positions: Mapping[str, Position] = field(default_factory=dict)
+    dust: Mapping[str, Position] = field(default_factory=dict)
     round_trips: Mapping[str, RoundTrip] = field(default_factory=dict)
     plans: Mapping[str, ExitPlan] = field(default_factory=dict)
     open_orders: Mapping[str, Order] = field(default_factory=dict)
@@ -256,36 +261,72 @@ def _fold_fill(
 ) -> tuple[Book, ClosedTrade | None]:
     """Fold one fill that does not flip; its ledger entries are added to `entries`."""
     symbol = fill.symbol
-    before = book.positions.get(symbol) or Position(symbol=symbol)
+    before = book.positions.get(symbol) or book.dust.get(symbol) or Position(symbol=symbol)
     leverage = order.leverage if order is not None else None
     change = apply_fill(before, fill, instrument, leverage=leverage)
     realized, fee = change.realized_pnl, fee_value(fill, instrument)
     changes = _money_changes(book, fill, realized, fee, entries)
-    trip = _trip_after(
-        book.round_trips.get(symbol), fill, change.closed_quantity, realized, fee, instrument
-    )
-    positions, trips = dict(book.positions), dict(book.round_trips)
-    if change.position.quantity:
-        positions[symbol], trips[symbol] = change.position, trip
-        if before.quantity == 0 and (plan := _plan_of(order)) is not None:
+    position, trip = change.position, book.round_trips.get(symbol)
+    if symbol in book.dust:
+        changes["dust"] = _without(book.dust, symbol)
+        if (
+            change.closed_quantity and trip is None
+        ):  # dust was sold after all: it belongs to no trade
+            return evolve(book, **changes), None
+        position = evolve(position, opened_at=fill.at)
+    trip = _trip_after(trip, fill, change.closed_quantity, realized, fee, instrument)
+    is_dust = bool(change.closed_quantity) and _is_dust(position, fill, instrument)
+    if position.quantity and not is_dust:
+        if symbol not in book.positions and (plan := _plan_of(order)) is not None:
             changes["plans"] = {**book.plans, symbol: plan}
-        return evolve(book, positions=positions, round_trips=trips, **changes), None
-    positions.pop(symbol, None)
-    trips.pop(symbol, None)
+        return evolve(
+            book,
+            positions={**book.positions, symbol: position},
+            round_trips={**book.round_trips, symbol: trip},
+            **changes,
+        ), None
+    if is_dust:
+        changes["dust"] = {**book.dust, symbol: position}
+    return _ended(book, trip, fill, order, instrument, changes)
+
+
+def _is_dust(position: Position, fill: Fill, instrument: Instrument) -> bool:
+    """What a sale left over on spot, and the venue would not sell at its price."""
+    return (
+        instrument.is_spot
+        and position.quantity != 0
+        and instrument.is_dust(position.quantity, fill.price)
+    )
+
+
+def _ended(
+    book: Book,
+    trip: RoundTrip,
+    fill: Fill,
+    order: Order | None,
+    instrument: Instrument,
+    changes: dict[str, object],
+) -> tuple[Book, ClosedTrade]:
+    """The book after a position has gone, and the trade that it was."""
+    symbol = fill.symbol
     trade = _closed_trade(trip, fill, order, instrument)
     if symbol in book.plans:
-        changes["plans"] = {name: plan for name, plan in book.plans.items() if name != symbol}
+        changes["plans"] = _without(book.plans, symbol)
     if trade.exit_reason in (ExitReason.STOP, ExitReason.LIQUIDATION):
         changes["stopped_at"] = {**book.stopped_at, symbol: fill.at}
     after = evolve(
         book,
-        positions=positions,
-        round_trips=trips,
+        positions=_without(book.positions, symbol),
+        round_trips=_without(book.round_trips, symbol),
         last_trades={**book.last_trades, symbol: trade},
         breakers=breakers.on_closed_trade(book.breakers, trade.net_pnl, trade.fees),
         **changes,
     )
     return after, trade
+
+
+def _without(rows: Mapping[str, Row], symbol: str) -> Mapping[str, Row]:
+    return {name: row for name, row in rows.items() if name != symbol}
 
 
 def _money_changes(

@@ -24,7 +24,7 @@ class CycleOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a decision comes to: intents for the veto, symbols to close later, and what was only noted."""
+    """What a decision comes to: intents for the veto, and what was only noted."""
 
     intents: tuple[Intent, ...] = ()
     notes: tuple[str, ...] = ()
@@ -33,8 +33,9 @@ class Plan:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleRecord:
     """One cycle, whole. `context` is what plan and verdict were made from (fresh quotes and account);
-    the prompt's own facts stand in `decision`. `snapshots`: at the prompt, and at the plan; the stored
-    record keeps their hashes."""
+    `entry_context` the same after closes had been sent, where entries were judged in it; the prompt's
+    own facts stand in `decision`. `snapshots`: at the prompt, and at the plan; the stored record keeps
+    their hashes."""
 
     slot: str
     started_at: datetime
@@ -45,6 +46,7 @@ class CycleRecord:
     decision: Decision | None = None
     limits: Limits | None = None
     context: RiskContext | None = None
+    entry_context: RiskContext | None = None
     plan: Plan | None = None
     verdict: Verdict | None = None
     order_ids: tuple[str, ...] = ()

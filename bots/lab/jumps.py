@@ -120,7 +120,7 @@ class JumpPlanner:
         can't hold it exactly."""
         book = self._ledger.book
         total = np.full(stop - start, scaled_equity(book.cash), dtype=np.int64)
-        for symbol, position in book.positions.items():
+        for symbol, position in (*book.positions.items(), *book.dust.items()):
             value = self._unrealized(symbol, position, prices[symbol][start:stop])
             if value is None:
                 return None
@@ -132,14 +132,16 @@ class JumpPlanner:
     ) -> npt.NDArray[np.int64] | None:
         size = position.quantity * self._desk.instruments[symbol].contract_size
         factor = size.scaleb(EQUITY_EXPONENT + self._marks[symbol].price_exponent)
-        if factor != factor.to_integral_value():
-            return None
+        numerator, denominator = factor.as_integer_ratio()
         cost = int(
             (position.entry_cost if size > 0 else -position.entry_cost).scaleb(EQUITY_EXPONENT)
         )
-        if abs(int(factor)) * int(prices.max()) + abs(cost) > INT64_LIMIT // 16:
+        if abs(numerator) * int(prices.max()) + abs(cost) > INT64_LIMIT // 16:
             return None
-        return prices * np.int64(int(factor)) - np.int64(cost)
+        value = prices * np.int64(numerator)
+        if denominator > 1:
+            value = _divided(value, denominator)
+        return value - np.int64(cost)
 
     def _before_breakers(self, start: int, stop: int, equity: npt.NDArray[np.int64]) -> int:
         """The first bar in [start, stop) on which a breaker could trip at the bar's worst price."""
@@ -172,6 +174,14 @@ class JumpPlanner:
                 trips |= worst <= peak * (float(1 - fraction) + 1e-9)
         hits = np.flatnonzero(trips)
         return start + int(hits[0]) if len(hits) else stop
+
+
+def _divided(values: npt.NDArray[np.int64], by: int) -> npt.NDArray[np.int64]:
+    """Whole quotients, half to even: how money is quantised, here for many values at once."""
+    quotient, rest = np.divmod(values, np.int64(by))
+    up = (2 * rest > by) | ((2 * rest == by) & (quotient % 2 == 1))
+    rounded: npt.NDArray[np.int64] = quotient + up
+    return rounded
 
 
 def _turns(desk: Desk, bars: CandleSeries, closed_at: IntColumn) -> list[int]:

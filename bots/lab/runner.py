@@ -150,5 +150,5 @@ def identity_error(desk: Desk, broker: SimBroker, ledger: MemoryLedger) -> Decim
         broker.state.cash - book.totals.llm_cost,
     )
     drift = sum((abs(book.cash - other) for other in others), ZERO)
-    positions_differ = dict(refolded.positions) != dict(book.positions)
-    return drift + (1 if positions_differ else 0)
+    differ = (refolded.positions, refolded.dust) != (book.positions, book.dust)
+    return drift + (1 if differ else 0)

@@ -5,7 +5,7 @@ it in full, so on spot the position's value, not only its PnL, belongs to equity
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 from market.domain.instruments import Instrument
@@ -21,6 +21,9 @@ class MissingMark(LookupError):
 class Account:
     """Cash and open positions at an instant, with the mark prices they are valued at.
 
+    `dust` is what is left of spot positions below what the venue sells: it is worth something, so it
+    counts in every sum, and it is no position, so nobody tries to close it.
+
     Spot purchases do not leave `cash` here: cash is the wallet *as if* each purchase were a loan at
     cost, so equity = cash + Σ unrealized holds for both kinds, and `available` subtracts the cost.
     """
@@ -29,6 +32,7 @@ class Account:
     positions: Mapping[str, Position]
     instruments: Mapping[str, Instrument]
     marks: Mapping[str, Decimal]
+    dust: Mapping[str, Position] = field(default_factory=dict)
 
     def mark(self, symbol: str) -> Decimal:
         try:
@@ -44,15 +48,15 @@ class Account:
 
     @property
     def unrealized_pnl(self) -> Decimal:
-        """Σ unrealized PnL. Raises MissingMark."""
-        return sum(
-            (
-                position.unrealized_pnl(self.mark(symbol), self.instruments[symbol])
-                for symbol, position in self.positions.items()
-                if position.quantity
-            ),
-            ZERO,
-        )
+        """Σ unrealized PnL, dust included. Raises MissingMark."""
+        return self._unrealized(self.positions) + self._unrealized(self.dust)
+
+    def _unrealized(self, positions: Mapping[str, Position]) -> Decimal:
+        total = ZERO
+        for symbol, position in positions.items():
+            if position.quantity:
+                total += position.unrealized_pnl(self.mark(symbol), self.instruments[symbol])
+        return total
 
     @property
     def equity(self) -> Decimal:
@@ -62,13 +66,11 @@ class Account:
     @property
     def margin_used(self) -> Decimal:
         """Isolated margin behind perpetuals + the cost of what is held on spot."""
-        return sum(
-            (
-                locked(position, self.instruments[symbol])
-                for symbol, position in self.positions.items()
-            ),
-            ZERO,
-        )
+        total = ZERO
+        for positions in (self.positions, self.dust):
+            for symbol, position in positions.items():
+                total += locked(position, self.instruments[symbol])
+        return total
 
     @property
     def available(self) -> Decimal:

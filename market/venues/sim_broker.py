@@ -36,7 +36,7 @@ from market.venues.sim_venue.moments import (
 )
 from market.venues.sim_venue.next_event import Series, next_event, next_event_of
 from market.venues.sim_venue.settings import MILLISECOND, SimSettings
-from market.venues.sim_venue.state import SimState
+from market.venues.sim_venue.state import ENDED_KEPT, SimState
 from market.venues.sim_venue.step import fate, step
 from market.venues.sim_venue.tracks import Track, aligned_marks
 
@@ -59,6 +59,7 @@ class SimBroker:
         self._settings = SimSettings() if settings is None else settings
         self._state = SimState(cash=cash) if state is None else state
         self._tracks: dict[str, Track] = {}
+        self._fills: dict[str, tuple[OrderReport, ...]] = {}
         self._snapshot: MarketSnapshot | None = None
         self._moment: Moment | None = None
         self._quiet: tuple[SimState, str, CandleSeries, int] | None = None
@@ -105,10 +106,17 @@ class SimBroker:
         status, reason UNKNOWN_ORDER."""
         return self._step(self._now(), CancelOrder(client_order_id=client_order_id))
 
+    def lookup(self, order: Order) -> Sequence[VenueReport]:
+        """The fills of an order and its status; nothing when the venue does not know it (any more)."""
+        status = self.fate_of(order.client_order_id)
+        if status.status is None:
+            return ()
+        return (*self._fills.get(order.client_order_id, ()), status)
+
     # --- what only a simulated venue can do -------------------------------------------------------
 
-    def lookup(self, client_order_id: str) -> OrderReport:
-        """What the venue knows of an order by our id; status None and UNKNOWN_ORDER when nothing."""
+    def fate_of(self, client_order_id: str) -> OrderReport:
+        """Where an order stands or how it ended; status None and UNKNOWN_ORDER when nobody knows it."""
         now = self._now().at
         held = self._state.orders.get(client_order_id)
         if held is None:
@@ -160,7 +168,17 @@ class SimBroker:
 
     def _step(self, moment: Moment, command: Command) -> Sequence[VenueReport]:
         self._state, reports = step(self._state, moment, command, self._settings, self._instruments)
+        for report in reports:
+            if isinstance(report, OrderReport) and report.fill and report.client_order_id:
+                self._remember(report.client_order_id, report)
         return reports
+
+    def _remember(self, client_order_id: str, report: OrderReport) -> None:
+        """Keep the fills of the last orders, for when their answer was lost."""
+        known = self._fills.get(client_order_id, ())
+        self._fills[client_order_id] = (*known, report)
+        if len(self._fills) > ENDED_KEPT:
+            del self._fills[next(iter(self._fills))]
 
     def _track(self, symbol: str) -> Track | None:
         track = self._tracks.get(symbol)

@@ -90,6 +90,7 @@ class BreakableBroker:
         self.venue = broker
         self.cut_sync = False
         self.cut_submit: str | None = None
+        self.cut_cancel = False
         self.refuse_purpose: str | None = None
         self.submitted: list[str] = []
 
@@ -117,7 +118,12 @@ class BreakableBroker:
             raise VenueUnavailable("the answer was lost")
         return reports
 
+    def lookup(self, order: Order) -> Sequence[VenueReport]:
+        return self.venue.lookup(order)
+
     def cancel(self, client_order_id: str) -> Sequence[VenueReport]:
+        if self.cut_cancel:
+            raise VenueUnavailable("no answer")
         return self.venue.cancel(client_order_id)
 
 
@@ -142,22 +148,28 @@ class Stand:
         self.clock.advance_to(self.clock.now() + by)
 
 
-def stand(limits: Limits | None = None, *answers: Decision, price: str = "100") -> Stand:
-    """A paper desk on one instrument of round numbers (fee 0.1%, tick 0.1, step 0.01), 10,000 of cash."""
-    traded = instrument()
-    clock, feed = SteppedClock(START), LiteralFeed(traded=(traded,), prices={SYMBOL: D(price)})
+def stand(
+    limits: Limits | None = None,
+    *answers: Decision,
+    price: str = "100",
+    symbols: tuple[str, ...] = (SYMBOL,),
+) -> Stand:
+    """A paper desk on instruments of round numbers (fee 0.1%, tick 0.1, step 0.01), 10,000 of cash."""
+    traded = tuple(instrument(symbol=symbol) for symbol in symbols)
+    clock, feed = SteppedClock(START), LiteralFeed(traded=traded, prices={SYMBOL: D(price)})
     trader = LiteralTrader(answers=list(answers))
     bot = BotConfig(
-        id=UUID(int=1), symbols=(SYMBOL,), interval=timedelta(minutes=3),
+        id=UUID(int=1), symbols=symbols, interval=timedelta(minutes=3),
         timeframe=timedelta(minutes=3), capital=D(10_000), currency="USDT",
     )  # fmt: skip
     broker = BreakableBroker(
-        SimBroker((traded,), settings=SimSettings(execute_on_quotes=True), cash=bot.capital)
+        SimBroker(traded, settings=SimSettings(execute_on_quotes=True), cash=bot.capital)
     )
     ledger = MemoryLedger(bot, START)
     desk = Desk(
         bot=bot, clock=clock, feed=feed, trader=trader, broker=broker, ledger=ledger,
-        limits=limits or profile("balanced"), instruments={SYMBOL: traded},
+        limits=limits or profile("balanced"),
+        instruments={item.symbol: item for item in traded},
     )  # fmt: skip
     return Stand(desk, clock, feed, trader, broker, ledger)
 

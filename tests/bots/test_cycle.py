@@ -1,5 +1,6 @@
 """The cycle on its worst days: prices gone, answers lost, models raving, people pausing in the middle."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal as D
 
@@ -7,11 +8,12 @@ import pytest
 
 from bots.cycle import mark, run_cycle
 from bots.domain.records import CycleOutcome
+from bots.rerun import rerun
 from llm.domain import Completion, Decision, DecisionAction, DecisionOutcome
 from market.domain.enums import OrderPurpose, OrderStatus
 from risk.domain import Code, Limits, TradingState
 from risk.profiles import profile
-from tests.bots.desks import buys, says, stand
+from tests.bots.desks import Stand, buys, says, stand
 from tests.scenarios.tables import SYMBOL
 
 
@@ -81,11 +83,124 @@ def test_a_lost_answer_is_never_sent_again_and_its_fate_is_learnt() -> None:
     assert not s.ledger.book.positions
     s.broker.cut_submit = None
     s.tick()
-    record = run_cycle(s.desk, "2")  # the trader wants in again, while the first is unresolved
-    assert len([o for o in entries(s) if o.status is not OrderStatus.DENIED]) == 1
-    assert record.verdict is not None
-    assert [d.code for d in record.verdict.denials] == [Code.ORDER_UNRESOLVED]
+    run_cycle(s.desk, "2")  # the trader wants in again: by now it is known that it is in
+    assert [o.status for o in entries(s)] == [OrderStatus.FILLED]
+    assert s.ledger.book.positions[SYMBOL].quantity == D(15)
+    assert [d.code for _, d in s.ledger.denials] == [Code.ADD_NOT_ALLOWED]
     assert s.broker.submitted.count(entry.client_order_id) == 1
+    s.tick("94")
+    mark(s.desk)  # its stop was resting at the venue all along
+    assert [t.exit_reason for t in s.ledger.closed_trades] == ["STOP"]
+    assert s.ledger.book.cash == s.broker.venue.state.cash
+
+
+def test_a_stop_that_fills_while_nobody_knows_of_the_entry_makes_no_phantom() -> None:
+    s = stand(None, buys())
+    s.broker.cut_submit = "after"
+    run_cycle(s.desk, "1")
+    s.broker.cut_submit = None
+    s.tick("94")
+    mark(s.desk)
+    assert not s.ledger.book.positions
+    assert s.ledger.book.cash == s.broker.venue.state.cash
+
+
+def test_an_entry_that_never_arrived_is_found_out_and_frees_its_symbol() -> None:
+    s = stand(None, buys())
+    s.broker.cut_submit = "before"
+    run_cycle(s.desk, "1")
+    s.broker.cut_submit = None
+    s.tick()  # 15 s: not found, which proves nothing yet
+    s.trader.answers = [buys()]
+    run_cycle(s.desk, "2")
+    assert [d.code for _, d in s.ledger.denials] == [Code.ORDER_UNRESOLVED]
+    s.tick()  # 30 s, second look-up
+    mark(s.desk)
+    assert {o.status for o in s.ledger.orders.values()} == {OrderStatus.NEVER_ARRIVED}
+    assert not s.ledger.book.open_orders
+    s.trader.answers = [buys()]
+    run_cycle(s.desk, "3")
+    assert s.ledger.book.positions[SYMBOL].quantity == D(15)
+
+
+def without_protection(*answers: Decision) -> Stand:
+    """A position whose stop and target the venue has lost."""
+    s = stand(None, buys(), *answers)
+    run_cycle(s.desk, "1")
+    for order in list(s.ledger.book.open_orders.values()):
+        s.ledger.apply(s.broker.venue.cancel(order.client_order_id), s.desk.instruments)
+    return s
+
+
+def test_a_stop_without_an_answer_flattens_after_ten_seconds() -> None:
+    s = without_protection()
+    s.broker.cut_submit = "before"
+    s.tick()
+    mark(s.desk)
+    assert s.ledger.book.positions
+    s.broker.cut_submit = None
+    s.tick()
+    mark(s.desk)
+    assert not s.ledger.book.positions
+    assert "PROTECTION_FAILED" in [n.kind for n in s.ledger.notices]
+
+
+def test_a_close_that_never_arrived_is_tried_again_with_a_new_id() -> None:
+    s = stand(None, buys(), says(DecisionAction.CLOSE))
+    run_cycle(s.desk, "1")
+    s.broker.cut_submit = "before"
+    s.tick()
+    run_cycle(s.desk, "2")
+    s.broker.cut_submit = None
+    for _ in range(3):
+        s.tick()
+        mark(s.desk)
+    assert not s.ledger.book.positions
+    closes = [o for o in s.ledger.orders.values() if o.purpose is OrderPurpose.CLOSE]
+    assert [o.status for o in closes] == [OrderStatus.NEVER_ARRIVED, OrderStatus.FILLED]
+
+
+def test_an_unanswered_cancel_does_not_stop_a_flatten() -> None:
+    s = stand(only_hard_drawdown("0.005"), buys())
+    run_cycle(s.desk, "1")
+    s.broker.cut_cancel = True
+    for _ in range(3):
+        s.tick("96")
+        mark(s.desk)
+    assert not s.ledger.book.positions
+
+
+def test_an_entry_does_not_leave_behind_a_close_that_failed() -> None:
+    other = "OTHER/USDT:USDT"
+    s = stand(profile("balanced", max_open_positions=1), buys(), symbols=(SYMBOL, other))
+    s.feed.prices[other] = D(100)
+    run_cycle(s.desk, "1")
+    s.broker.refuse_purpose = "CLOSE"
+    rotate = (says(DecisionAction.CLOSE).items[0], replace(buys().items[0], symbol=other))
+    s.trader.answers = [Decision(trader="literal", items=rotate)]
+    s.tick()
+    record = run_cycle(s.desk, "2")
+    assert set(s.ledger.book.positions) == {SYMBOL}
+    assert record.verdict is not None
+    assert [d.code for d in record.verdict.denials] == [Code.MAX_POSITIONS]
+    assert rerun(record.evidence()) == ()
+    s.broker.refuse_purpose = None
+    s.trader.answers = [Decision(trader="literal", items=rotate)]
+    s.tick()
+    mark(s.desk)  # the close is tried again until it is done
+    s.tick()
+    run_cycle(s.desk, "3")
+    assert set(s.ledger.book.positions) == {other}
+
+
+def test_a_discarded_decision_was_still_paid_for() -> None:
+    paid = Decision(
+        trader="literal", completions=(Completion(text="{}", model="m", cost=D("0.5")),)
+    )
+    s = stand(None, paid)
+    s.trader.thinking = lambda: setattr(s.ledger, "take_desk", lambda: False)
+    assert run_cycle(s.desk, "1").outcome is CycleOutcome.DISCARDED
+    assert s.ledger.book.totals.llm_cost == D("0.5")
 
 
 def test_the_same_cycle_run_again_after_a_crash_asks_for_the_same_ids() -> None:

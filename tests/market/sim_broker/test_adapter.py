@@ -267,8 +267,8 @@ def test_the_last_ended_orders_are_remembered_and_no_more() -> None:
     ended = venue.state.ended
     assert ENDED_KEPT <= len(ended) <= ENDED_KEPT + ENDED_PAGE
     assert [one for one, _ in ended.items()] == [f"n{n}" for n in range(count - len(ended), count)]
-    assert venue.broker.lookup(f"n{count - ENDED_KEPT}").status is OrderStatus.REJECTED
-    assert venue.broker.lookup("n0").status is None
+    assert venue.broker.fate_of(f"n{count - ENDED_KEPT}").status is OrderStatus.REJECTED
+    assert venue.broker.fate_of("n0").status is None
 
 
 def test_what_the_venue_says_of_an_order() -> None:
@@ -277,20 +277,20 @@ def test_what_the_venue_says_of_an_order() -> None:
     )
     venue.walk()
     venue.submit(venue.limit(BUY, 100, 5, name="l"), venue.stop(SELL, 90, name="s"))
-    assert told([venue.broker.lookup("l")]) == ["l ACCEPTED for 5"]
-    assert told([venue.broker.lookup("s")]) == ["s ACCEPTED for 0"]
+    assert told([venue.broker.fate_of("l")]) == ["l ACCEPTED for 5"]
+    assert told([venue.broker.fate_of("s")]) == ["s ACCEPTED for 0"]
     venue.walk()
-    assert told([venue.broker.lookup("l")]) == ["l PARTIALLY_FILLED for 5"]
-    assert told([venue.broker.lookup("s")]) == ["s ACCEPTED for 2"]
+    assert told([venue.broker.fate_of("l")]) == ["l PARTIALLY_FILLED for 5"]
+    assert told([venue.broker.fate_of("s")]) == ["s ACCEPTED for 2"]
     venue.broker.cancel("l")
-    assert told([venue.broker.lookup("l")]) == ["l CANCELED"]
+    assert told([venue.broker.fate_of("l")]) == ["l CANCELED"]
 
 
 def test_before_the_first_snapshot_nothing_has_a_price() -> None:
     broker = SimBroker([PERPETUAL], cash=D(1000))
     venue = Venue(flat_rows(100))
     assert broker.submit(venue.order(BUY, OrderType.MARKET))[0].reason == "NO_PRICE"
-    assert told([broker.lookup("x")]) == ["x - UNKNOWN_ORDER"]
+    assert told([broker.fate_of("x")]) == ["x - UNKNOWN_ORDER"]
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_refused(row: Row) -> None:
         before.positions,
         before.cash,
     )
-    assert told([venue.broker.lookup(orders[0].client_order_id)])[0].endswith(
+    assert told([venue.broker.fate_of(orders[0].client_order_id)])[0].endswith(
         f"REJECTED {row.code}"
     )
 

@@ -192,7 +192,7 @@ def _keep_closing(desk: Desk, symbol: str, now: datetime) -> None:
     """Send the next close of a position, unless one is still on its way."""
     book = desk.ledger.book
     position = book.positions.get(symbol)
-    if position is None or _is_being_closed(book, symbol):
+    if position is None or _is_being_closed(book, symbol) or not _sellable(desk, position):
         return
     instrument = desk.instruments[symbol]
     intent = OrderIntent(

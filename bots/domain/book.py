@@ -274,8 +274,12 @@ def _fold_fill(
         ):  # dust was sold after all: it belongs to no trade
             return evolve(book, **changes), None
         position = evolve(position, opened_at=fill.at)
+    is_dust = _is_dust(position, fill, instrument)
+    if is_dust and trip is None:  # too little was bought to be sold again
+        changes["dust"] = {**book.dust, symbol: position}
+        return evolve(book, **changes), None
+    is_dust = is_dust and bool(change.closed_quantity)
     trip = _trip_after(trip, fill, change.closed_quantity, realized, fee, instrument)
-    is_dust = bool(change.closed_quantity) and _is_dust(position, fill, instrument)
     if position.quantity and not is_dust:
         if symbol not in book.positions and (plan := _plan_of(order)) is not None:
             changes["plans"] = {**book.plans, symbol: plan}
@@ -291,7 +295,7 @@ def _fold_fill(
 
 
 def _is_dust(position: Position, fill: Fill, instrument: Instrument) -> bool:
-    """What a sale left over on spot, and the venue would not sell at its price."""
+    """What the venue would not sell at this fill's price: less than its minimum, on spot."""
     return (
         instrument.is_spot
         and position.quantity != 0

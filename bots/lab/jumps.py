@@ -26,6 +26,7 @@ from market.domain.data import (
 from market.domain.positions import Position
 from market.venues.replay_feed import InstrumentHistory
 from market.venues.sim_broker import SimBroker
+from market.venues.timeframes import aggregate
 from risk import breakers
 
 _MILLISECOND = timedelta(milliseconds=1)
@@ -154,7 +155,7 @@ class JumpPlanner:
                 symbol: self._marks[symbol].low
                 if position.quantity > 0
                 else self._marks[symbol].high
-                for symbol, position in positions.items()
+                for symbol, position in (*positions.items(), *self._ledger.book.dust.items())
             },
             start,
             stop,
@@ -185,8 +186,11 @@ def _divided(values: npt.NDArray[np.int64], by: int) -> npt.NDArray[np.int64]:
 
 
 def _turns(desk: Desk, bars: CandleSeries, closed_at: IntColumn) -> list[int]:
-    """Bars that must be evaluated whatever happens: the first of each local day, and after each gap."""
+    """Bars that must be evaluated whatever happens: the first of each local day, after each gap, and where
+    the trader's candles become too old to act on, or fresh again."""
     gaps = np.flatnonzero(np.diff(bars.opened_at) != bars.timeframe // _MILLISECOND) + 1
+    stale = _stale(bars, closed_at, desk.bot.timeframe)
+    freshness = np.flatnonzero(np.diff(stale.astype(np.int8)) != 0) + 1
     quarters = np.flatnonzero(np.diff(closed_at // 900_000) != 0) + 1
     day, turns = "", []
     for index in (0, *quarters.tolist()):  # every time zone turns its day on a quarter of an hour
@@ -194,7 +198,17 @@ def _turns(desk: Desk, bars: CandleSeries, closed_at: IntColumn) -> list[int]:
         if here != day:
             turns.append(index)
             day = here
-    return sorted({*gaps.tolist(), *turns})
+    return sorted({*gaps.tolist(), *freshness.tolist(), *turns})
+
+
+def _stale(bars: CandleSeries, closed_at: IntColumn, timeframe: timedelta) -> npt.NDArray[np.bool_]:
+    """Bars at whose close the last whole candle of the cycle's timeframe is older than one candle."""
+    length = timeframe // _MILLISECOND
+    ends = aggregate(bars, timeframe).opened_at + length
+    last = np.searchsorted(ends, closed_at, side="right") - 1
+    age = closed_at - ends[np.maximum(last, 0)]
+    stale: npt.NDArray[np.bool_] = (last >= 0) & (age >= length)
+    return stale
 
 
 def _money(scaled: int) -> Decimal:

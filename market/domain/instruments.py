@@ -84,14 +84,7 @@ class Instrument:
     as_of: datetime | None = None
 
     def __post_init__(self) -> None:
-        for name in ("price_step", "quantity_step", "contract_size"):
-            if getattr(self, name) <= 0:
-                raise UnsupportedInstrument(f"{self.symbol}: {name} must be above zero")
-        for name in ("min_quantity", "min_notional"):
-            if getattr(self, name) < 0:
-                raise UnsupportedInstrument(f"{self.symbol}: {name} is never below zero")
-        if self.max_leverage < ONE:
-            raise UnsupportedInstrument(f"{self.symbol}: max_leverage is at least 1")
+        _check_fields(self)
         _check_tiers(self.symbol, self.margin_tiers)
         if self.kind is InstrumentKind.PERPETUAL:
             if self.settle != self.quote:
@@ -174,6 +167,22 @@ class Instrument:
             raise UnsupportedInstrument(f"{values.get('symbol')}: {error}") from None
 
 
+def _check_fields(instrument: Instrument) -> None:
+    """Every field that is there has a value that can be computed with."""
+    for name in ("symbol", "base", "quote", "settle"):
+        text = getattr(instrument, name)
+        if not isinstance(text, str) or not text.strip():
+            raise UnsupportedInstrument(f"{instrument.symbol}: {name} is a text, not {text!r}")
+    for name in _NEVER_NONE:
+        if getattr(instrument, name) is None:
+            raise UnsupportedInstrument(f"{instrument.symbol}: {name} may be left out, not null")
+    for names, fits, words in _RANGES:
+        for name in names:
+            value = getattr(instrument, name)
+            if value is not None and not fits(value):
+                raise UnsupportedInstrument(f"{instrument.symbol}: {name} {words}")
+
+
 def _check_tiers(symbol: str, tiers: tuple[MarginTier, ...]) -> None:
     """Caps rise, only the last may be None, and rates are fractions below 1."""
     floor = ZERO
@@ -217,6 +226,35 @@ _DECIMALS = (
     "price_step", "quantity_step", "min_quantity", "min_notional", "contract_size", "max_leverage", "max_quantity",
     "max_market_quantity", "maker_fee", "taker_fee", "liquidation_fee", "price_band",
 )  # fmt: skip
+_NEVER_NONE = (
+    "contract_size", "max_leverage", "maker_fee", "taker_fee", "liquidation_fee", "margin_tiers", "status",
+    "trigger_bases",
+)  # fmt: skip
+_ABSURD = Decimal("1E18")
+_STEPS = ("price_step", "quantity_step", "contract_size")
+_RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
+    (_DECIMALS, lambda value: abs(value) < _ABSURD, "is too large a number"),
+    (_STEPS, lambda value: value > 0, "must be above zero"),
+    (_STEPS, lambda value: value * _ABSURD >= 1, "is too small a number"),
+    (
+        ("max_quantity", "max_market_quantity", "price_band", "max_open_orders"),
+        lambda value: value > 0,
+        "must be above zero, or left out",
+    ),
+    (
+        ("min_quantity", "min_notional", "liquidation_fee"),
+        lambda value: value >= 0,
+        "is never below zero",
+    ),
+    (("max_leverage",), lambda value: value >= ONE, "is at least 1"),
+    (
+        ("maker_fee", "taker_fee", "liquidation_fee"),
+        lambda value: -ONE < value < ONE,
+        "is a fraction of notional",
+    ),
+    (("trigger_bases",), bool, "names at least one price"),
+    (("funding_interval",), lambda value: value > timedelta(0), "must be above zero"),
+)
 _CONVERSIONS: dict[str, Callable[[Any], object]] = {
     **dict.fromkeys(_DECIMALS, numbers.to_decimal),
     "kind": InstrumentKind,

@@ -86,9 +86,9 @@ class ReplayFeed:
     def snapshot(self, symbols: Sequence[str], now: datetime) -> MarketSnapshot:
         """The market as recorded up to `now` (see `market.ports.MarketFeed`).
 
-        An instrument without a closed bar yet, or whose last one closed a whole bar ago or more, is
-        `unusable`. `unfinished` is made of the closed bars inside the candle that is still open.
-        Raises ValueError for a symbol that was not recorded.
+        An instrument without a closed bar yet, or whose last bar (or candle of the cycle's timeframe) closed
+        a whole one ago or more, is `unusable`. `unfinished` is made of the closed bars inside the candle
+        that is still open. Raises ValueError for a symbol that was not recorded.
         """
         key = tuple(symbols)
         tracks = self._chosen.get(key)
@@ -104,7 +104,7 @@ class ReplayFeed:
         opened = bars
         if self._candles is not self._bars:
             opened = self._bars.opened_before(at - at % self._timeframe_ms)
-        unusable = self._unusable(at, bars)
+        unusable = self._unusable(at, bars, candles)
         snapshot = MarketSnapshot(
             as_of=now,
             instruments=tuple(
@@ -125,13 +125,19 @@ class ReplayFeed:
                 raise ValueError(f"there are no candles of {symbol}, only of {known}")
         return tuple(self._tracks[symbol] for symbol in sorted(set(symbols)))
 
-    def _unusable(self, at: int, bars: int) -> str | None:
+    def _unusable(self, at: int, bars: int, candles: int) -> str | None:
         grid = self._bars
         if not bars:
             return f"there is no closed candle before {utc_text(from_milliseconds(grid.start + grid.length))}"
         age = at - grid.close_of(bars - 1)
         if age < grid.length:
-            return None
+            if self._candles is grid or not candles:
+                return None
+            # a gap inside the cycle's candle: the last whole one was acted on long ago
+            grid = self._candles
+            age = at - grid.close_of(candles - 1)
+            if age < grid.length:
+                return None
         closed = utc_text(from_milliseconds(at - age))
         return f"the last candle closed at {closed}, {age // 1000} seconds ago"
 

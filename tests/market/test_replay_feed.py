@@ -263,17 +263,19 @@ def test_old_candles_are_stale():
     assert late.quote.last == Decimal("46300.4")
 
 
-def test_a_gap_is_stale_until_it_ends():
+def test_a_gap_is_stale_until_a_whole_candle_follows_it():
     opened_at = [to_milliseconds(START + n * MINUTE) for n in (0, 1, 2, 6, 7, 8)]
     feed = ReplayFeed([history(RISING[:6], opened_at=opened_at)], timeframe=3 * MINUTE)
 
     assert see(feed, START + 3 * MINUTE).unusable is None
     assert "180 seconds ago" in see(feed, START + 6 * MINUTE).unusable
     after = see(feed, START + 8 * MINUTE)
-    assert after.unusable is None
+    assert "300 seconds ago" in after.unusable  # its candle was acted on before the gap
     assert (len(after.bars), len(after.candles)) == (5, 1)
     assert after.unfinished.opened_at == START + 6 * MINUTE
-    assert len(see(feed, START + 9 * MINUTE).candles) == 2
+    fresh = see(feed, START + 9 * MINUTE)
+    assert fresh.unusable is None
+    assert len(fresh.candles) == 2
 
 
 @pytest.mark.parametrize(

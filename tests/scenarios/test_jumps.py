@@ -1,5 +1,6 @@
 """Jump on = jump off: 200 random configurations with funding, liquidation and breakers live."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
@@ -20,6 +21,7 @@ from market.venues.sim_venue.settings import SimSettings
 from risk.domain import Limits
 from risk.profiles import profile
 from tests.scenarios.tables import instrument
+from tests.scenarios.wide_configurations import wide_configuration
 
 CONFIGURATIONS, CHUNK = 200, 20
 START = datetime(2022, 1, 3, 20, tzinfo=UTC)  # a day turns within every run
@@ -168,10 +170,10 @@ def outcome(result: ReplayResult) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("first", range(0, CONFIGURATIONS, CHUNK))
-def test_jumping_changes_nothing(first: int) -> None:
+@pytest.mark.parametrize("drawn", [configuration, wide_configuration], ids=["close", "wide"])
+def test_jumping_changes_nothing(drawn: Callable[..., ReplaySetup], first: int) -> None:
     for seed in range(first, first + CHUNK):
-        jumped = run_replay(configuration(seed, jump=True))
-        walked = run_replay(configuration(seed, jump=False))
+        jumped, walked = run_replay(drawn(seed, jump=True)), run_replay(drawn(seed, jump=False))
         ours, theirs = outcome(jumped), outcome(walked)
         for name in theirs:
             assert ours[name] == theirs[name], f"configuration {seed}: {name}"

@@ -1,8 +1,11 @@
 """`manage.py replay` as a person meets it: bad input gets one sentence, and nothing is half-written."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
+import tempfile
 from io import StringIO
 from pathlib import Path
 
@@ -120,6 +123,55 @@ BAD_REQUESTS = {
         ("--candles", "{candles}", "--symbol", SYMBOL, "--out", "no/such/folder/x.json"), "folder"),
     "no days": (("--simulated", "--days", "0"), "--days"),
     "an unknown simulated symbol": (("--simulated", "--symbol", "NOPE/USDT:USDT"), "NOPE"),
+    "more days than are simulated": (("--simulated", "--days", "99999999999999999999"), "--days"),
+    "a seed below zero": (("--simulated", "--days", "1", "--seed", "-1"), "seed"),
+    "candles and simulated": (("--simulated", "--candles", "{candles}", "--symbol", SYMBOL), "--candles"),
+    "mark and simulated": (("--simulated", "--mark", "{candles}"), "--mark"),
+    "funding and simulated": (("--simulated", "--funding", "{candles}"), "--funding"),
+    "a clock and simulated": (("--simulated", "--funding-tz", "+00:00"), "--funding-tz"),
+    "an instrument and simulated": (("--simulated", "--instrument", "{candles}"), "--instrument"),
+    "times and simulated": (("--simulated", "--timestamp", "open"), "--timestamp"),
+    "gaps and simulated": (("--simulated", "--allow-gaps"), "--allow-gaps"),
+    "a unit and simulated": (("--simulated", "--volume-unit", "base"), "--volume-unit"),
+    "a clock without funding": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--funding-tz", "+03:00"), "--funding-tz"),
+    "the size of a rule under raw": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--param", "size=0.5"), "the size is --size"),
+    "the leverage of a rule under raw": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--param", "leverage=3"), "--param leverage"),
+    "latency below zero": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--latency-ms", "-1"), "--latency-ms"),
+    "latency without end": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--latency-ms", "9" * 30), "--latency-ms"),
+    "cash that is no number": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--cash", "NaN"), "--cash: 'NaN' is not a finite"),
+    "cash beyond reckoning": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--cash", "1e999999"), "too large"),
+    "cash finer than money": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--cash", "1.000000001"), "8 decimals"),
+    "slippage of everything": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--slippage-bps", "10000"), "--slippage-bps"),
+    "slippage below zero": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--slippage-bps", "-1"), "--slippage-bps"),
+    "a spread of everything": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--spread-bps", "10000"), "--spread-bps"),
+    "slippage and spread of everything": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--slippage-bps", "9000", "--spread-bps", "2000"),
+        "--spread-bps"),
+    "no depth": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--max-volume-fraction", "0"), "--max-volume-fraction"),
+    "more depth than there is": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--max-volume-fraction", "1.1"), "--max-volume-fraction"),
+    "no such unit": (("--candles", "{candles}", "--symbol", SYMBOL, "--volume-unit", "usd"), "--volume-unit"),
+    "a number of the rule beyond reckoning": (
+        ("--simulated", "--days", "1", "--symbol", SYMBOL, "--trader", "ema_trend",
+         "--param", "stop_atr=1e999999"), "too large"),
+    "a report into a folder": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--out", "{folder}"), "is a folder"),
+    "a report into a device": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--out", "/dev/null"), "no ordinary file"),
+    "a report with too long a name": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--out", "{folder}/" + "x" * 300), "can't be written"),
 }  # fmt: skip
 
 
@@ -127,10 +179,159 @@ BAD_REQUESTS = {
 def test_a_bad_request_is_refused_in_one_sentence(name: str, tmp_path: Path) -> None:
     arguments, word = BAD_REQUESTS[name]
     candles = write(tmp_path, GOOD)
-    filled = [str(argument).replace("{candles}", str(candles)) for argument in arguments]
+    filled = [
+        str(argument).replace("{candles}", str(candles)).replace("{folder}", str(tmp_path))
+        for argument in arguments
+    ]
     if "--risk" not in filled and "--size" not in filled:
         filled += RAW
     assert word in refusal(*filled)
+    assert list(tmp_path.iterdir()) == [candles]
+
+
+BAD_INSTRUMENTS: dict[str, tuple[dict[str, object], str]] = {
+    "no trigger bases": ({"trigger_bases": []}, "trigger_bases"),
+    "trigger bases of five": ({"trigger_bases": 5}, SYMBOL),
+    "a base of five": ({"base": 5}, "base"),
+    "a negative quantity": ({"min_quantity": "-1"}, "min_quantity"),
+    "a negative notional": ({"min_notional": -5}, "min_notional"),
+    "a negative leverage": ({"max_leverage": -5}, "max_leverage"),
+    "no fee": ({"taker_fee": None}, "taker_fee"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_INSTRUMENTS)
+def test_a_bad_instrument_is_refused_in_one_sentence(name: str, tmp_path: Path) -> None:
+    change, word = BAD_INSTRUMENTS[name]
+    good: dict[str, object] = {
+        "symbol": SYMBOL, "base": "BTC", "quote": "USDT", "settle": "USDT", "kind": "PERPETUAL",
+        "price_step": "0.1", "quantity_step": "0.001", "min_quantity": "0.001", "min_notional": 5,
+        "margin_tiers": [[None, "0.01"]],
+    }  # fmt: skip
+    file = tmp_path / "instrument.json"
+    asked = (
+        "--candles",
+        write(tmp_path, GOOD),
+        "--symbol",
+        SYMBOL,
+        "--instrument",
+        file,
+        *EMA,
+        *RAW,
+    )
+    file.write_text(json.dumps(good), encoding="utf-8")
+    assert json.loads(replay(*asked, "--json"))["candles"] == 12
+    file.write_text(json.dumps(good | change), encoding="utf-8")
+    assert word in refusal(*asked, out=tmp_path / "report.json")
+
+
+@pytest.mark.parametrize("at", ["before the run", "after the run"])
+def test_a_report_that_cannot_be_written_leaves_nothing(
+    at: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    candles = write(tmp_path, GOOD)
+    if at == "before the run":
+        monkeypatch.setattr(tempfile, "NamedTemporaryFile", full)
+        monkeypatch.setattr("bots.lab.management.commands.replay.run_replay", None)  # never called
+    else:
+        monkeypatch.setattr(Path, "replace", full)
+    out = tmp_path / "report.json"
+    said = refusal("--candles", candles, "--symbol", SYMBOL, *EMA, *RAW, out=out)
+    assert said == f"--out {out} can't be written: {os.strerror(errno.ENOSPC)}"
+    assert list(tmp_path.iterdir()) == [candles]
+
+
+def reported(folder: Path, *arguments: object) -> dict:
+    """The rows of a replay of the good candles."""
+    out = folder / "report.json"
+    replay(
+        "--candles",
+        write(folder, GOOD),
+        "--symbol",
+        SYMBOL,
+        *RAW,
+        "--json",
+        "--out",
+        out,
+        *arguments,
+    )
+    rows: dict = json.loads(out.read_text(encoding="utf-8"))
+    return rows
+
+
+HOLD = ("--trader", "buy_and_hold", "--slippage-bps", "0", "--fee", "0")
+
+
+@pytest.mark.parametrize(
+    ("flags", "price", "quantity"),
+    [
+        ((), "100", "100"),
+        (("--spread-bps", "100"), "100.5", "99.502"),  # half of it
+        (("--spread-bps", "100", "--slippage-bps", "10"), "100.6", "99.403"),
+        (("--max-volume-fraction", "0.5"), "100", "5"),  # ten coins traded
+        (("--max-volume-fraction", "0.5", "--volume-unit", "base"), "100", "5"),
+        (("--max-volume-fraction", "0.5", "--volume-unit", "quote"), "100", "0.05"),  # ten dollars
+    ],
+)
+def test_what_a_first_fill_costs(
+    flags: tuple[str, ...], price: str, quantity: str, tmp_path: Path
+) -> None:
+    fill = reported(tmp_path, *HOLD, *flags)["fills"][0]
+    assert (fill["price"], fill["quantity"]) == (price, quantity)
+
+
+def test_ids_cover_the_data_and_the_whole_configuration(tmp_path: Path) -> None:
+    """Another rate, mark price or depth is another replay, so its orders have other ids."""
+    rate, other = tmp_path / "rate.csv", tmp_path / "other.csv"
+    rate.write_text("timestamp,funding_rate\n2022-01-01 00:08:00,0.0001\n", encoding="utf-8")
+    other.write_text("timestamp,funding_rate\n2022-01-01 00:08:00,0.0002\n", encoding="utf-8")
+    mark = tmp_path / "mark.csv"
+    rows = [minute(index, "100,101,98,100") for index in range(12)]
+    mark.write_text("\n".join([HEAD, *rows]) + "\n", encoding="utf-8")
+    asked: list[tuple[object, ...]] = [
+        (),
+        ("--funding", rate),
+        ("--funding", rate, "--funding-tz", "+00:01"),
+        ("--funding", other),
+        ("--mark", mark),
+        ("--max-volume-fraction", "1"),
+        ("--max-volume-fraction", "1", "--volume-unit", "quote"),
+    ]
+    ids = [
+        reported(tmp_path, *HOLD, *flags)["orders"][0]["client_order_id"]
+        for flags in (*asked, *asked)
+    ]
+    assert len(set(ids)) == len(asked)
+    assert ids[: len(asked)] == ids[len(asked) :]
+
+
+def test_ids_cover_what_a_script_says(tmp_path: Path) -> None:
+    entry = {"symbol": SYMBOL, "action": "buy_to_enter", "risk_fraction": 0.004, "leverage": 2,
+             "stop_loss": 95, "take_profit": 115, "confidence": 0.9}  # fmt: skip
+    file, ids = tmp_path / "completions.json", []
+    for last in ("", "", "Half a pair: \ud800."):
+        file.write_text(json.dumps(script(entry, last)), encoding="utf-8")
+        rows = reported(tmp_path, "--trader", "scripted", "--completions", file)
+        ids.append(rows["orders"][0]["client_order_id"])
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_missing_bars_are_counted(tmp_path: Path) -> None:
+    asked = (
+        "--candles",
+        write(tmp_path, [*GOOD[:4], *GOOD[6:]]),
+        "--symbol",
+        SYMBOL,
+        "--allow-gaps",
+    )
+    assert json.loads(replay(*asked, *EMA, *RAW, "--json"))["missing_bars"] == 2
+    assert "missing bars: 2" in replay(*asked, *EMA, *RAW)
+    whole = ("--candles", write(tmp_path, GOOD), "--symbol", SYMBOL, "--allow-gaps", *EMA, *RAW)
+    assert json.loads(replay(*whole, "--json"))["missing_bars"] == 0
+    assert "missing" not in replay(*whole)
 
 
 def test_a_shell_sees_a_sentence_and_a_non_zero_exit(tmp_path: Path) -> None:

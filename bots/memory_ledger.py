@@ -163,8 +163,12 @@ class MemoryLedger:
         self.set_breakers(breakers.on_model_result(self._book.breakers, ok))
 
     def record_equity(self, at: datetime, equity: Decimal) -> None:
-        self._points_at.append(to_milliseconds(at))
-        self._points.append(scaled_equity(equity))
+        milliseconds = to_milliseconds(at)
+        if self._points_at and self._points_at[-1] == milliseconds:
+            self._points[-1] = scaled_equity(equity)  # one point an instant: the last word counts
+        else:
+            self._points_at.append(milliseconds)
+            self._points.append(scaled_equity(equity))
         self._turn_day(self.bot.local_day(at))
         self._last_equity = equity
 

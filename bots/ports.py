@@ -80,7 +80,7 @@ class Ledger(Protocol):
         ...
 
     def record_equity(self, at: datetime, equity: Decimal) -> None:
-        """Store an equity point."""
+        """Store an equity point; a second one of the same instant replaces the first."""
         ...
 
     def notify(self, notice: Notice) -> None:

@@ -16,7 +16,7 @@ from bots.domain.records import CycleRecord
 from bots.lab.runner import ReplayResult
 from bots.metrics import activity_metrics, equity_metrics, trade_metrics
 from market.domain.canonical import canonical_value, utc_text
-from market.domain.data import to_milliseconds
+from market.domain.data import CandleSeries, to_milliseconds
 from market.domain.numbers import ONE
 from market.venues.timeframes import timeframe_text
 
@@ -51,6 +51,7 @@ def summarise(result: ReplayResult) -> dict[str, Any]:
         "currency": bot.currency,
         "from": utc_text(bars.opened(0)),
         "to": utc_text(bars.closed(len(bars) - 1)),
+        "missing_bars": _missing_bars(bars),
         "funding_source": given if any(h.funding is not None for h in histories) else "none",
         "mark_source": given
         if any(h.mark_bars is not None for h in histories)
@@ -93,6 +94,12 @@ def _number(value: Decimal | None) -> float | int | None:
     if value is None:
         return None
     return int(value) if value == value.to_integral_value() else float(value)
+
+
+def _missing_bars(bars: CandleSeries) -> int:
+    """Bars that `--allow-gaps` let be absent between the first and the last."""
+    span = bars.opened(len(bars) - 1) - bars.opened(0)
+    return span // bars.timeframe + 1 - len(bars)
 
 
 def _bars_in_market(result: ReplayResult) -> int:
@@ -157,12 +164,18 @@ def _decision_row(record: CycleRecord) -> dict[str, object]:
     return {name: canonical_value(value) for name, value in row.items()}
 
 
+def check_writable(path: Path) -> None:
+    """Raise OSError, before anything runs, where `write_report` could not put its file."""
+    with tempfile.NamedTemporaryFile(dir=path.absolute().parent, prefix=f".{path.name}."):
+        pass
+
+
 def write_report(path: Path, summary: dict[str, Any], result: ReplayResult) -> None:
     """Write summary and rows as JSON, whole or not at all. Raises OSError."""
     text = json.dumps({"summary": summary, **rows(result)}, ensure_ascii=False, indent=1)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(text + "\n")
         Path(temporary).replace(path)
     except BaseException:

@@ -2,10 +2,10 @@
 
 import json
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, ArgumentTypeError
 from collections import Counter
 from datetime import timedelta
-from decimal import Decimal
+from decimal import Decimal, DecimalException
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,15 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from bots.lab.curve import draw_equity
-from bots.lab.report import summarise, table, write_report
+from bots.lab.report import check_writable, summarise, table, write_report
 from bots.lab.runner import ReplayResult, run_replay
 from bots.lab.setup import ReplayRequest, build_setup
 from llm.traders.registry import trader_names
 from market.domain.numbers import to_decimal
+from market.venues.sim_venue.settings import VolumeUnit
 from market.venues.timeframes import parse_timeframe
+
+_LARGEST_EXPONENT = 30
 
 
 class Command(BaseCommand):
@@ -58,7 +61,6 @@ class Command(BaseCommand):
         market.add_argument(
             "--timestamp",
             choices=("open", "close"),
-            default="open",
             help="what a file's times mean (default open)",
         )
         market.add_argument("--allow-gaps", action="store_true", help="accept missing candles")
@@ -80,7 +82,6 @@ class Command(BaseCommand):
         )
         market.add_argument(
             "--funding-tz",
-            default="+00:00",
             metavar="±HH:MM",
             help="the zone of the funding file's times (default +00:00)",
         )
@@ -146,6 +147,17 @@ class Command(BaseCommand):
             "--latency-ms", type=int, default=0, help="from decision to venue (default 0)"
         )
         desk.add_argument(
+            "--max-volume-fraction",
+            type=_number,
+            metavar="F",
+            help="fill at most this part of a bar's volume in that bar (default: any amount)",
+        )
+        desk.add_argument(
+            "--volume-unit",
+            choices=("base", "quote"),
+            help="what a file's volume column counts (default base)",
+        )
+        desk.add_argument(
             "--no-jump", action="store_true", help="evaluate every bar, quiet ones too"
         )
         out = parser.add_argument_group("report")
@@ -166,17 +178,24 @@ class Command(BaseCommand):
         )
         if options["out"] and len(traders) > 1:
             raise CommandError("--out takes the report of one --trader")
-        if options["out"] and not options["out"].absolute().parent.is_dir():
-            raise CommandError(f"there is no folder {options['out'].absolute().parent} to write to")
+        if options["out"]:
+            _check_out(options["out"])
         results = []
         for name in traders:
             try:
                 results.append(self._replay(name, options))
             except (ValueError, OverflowError) as refusal:
                 raise CommandError(str(refusal)) from None
+            except DecimalException:
+                raise CommandError(
+                    f"{name}: a number is too large or too small to reckon with"
+                ) from None
         summaries = [summarise(result) for result in results]
         if options["out"]:
-            write_report(options["out"], summaries[0], results[0])
+            try:
+                write_report(options["out"], summaries[0], results[0])
+            except OSError as error:
+                raise _unwritable(options["out"], error) from None
         if options["json"]:
             self.stdout.write(json.dumps(summaries[0] if len(summaries) == 1 else summaries))
             return
@@ -200,6 +219,10 @@ class Command(BaseCommand):
             f"{market}: {', '.join(results[0].setup.bot.symbols)}, {first['from']} to {first['to']}, "
             f"decisions each {first['interval']}, risk profile {first['risk']}, money in {first['currency']}"
         )
+        if first["missing_bars"]:
+            self.stdout.write(
+                f"missing bars: {first['missing_bars']:,} of each instrument; ratios are per recorded bar"
+            )
         if not options["no_curve"]:
             for result, summary in zip(results, summaries, strict=True):
                 at, scaled = result.ledger.equity_curve()
@@ -228,8 +251,27 @@ class Command(BaseCommand):
         )
 
 
+def _check_out(path: Path) -> None:
+    """Refuse, before anything runs, what the report can't be written to."""
+    folder = path.absolute().parent
+    try:
+        if path.exists() and not path.is_file():
+            kind = "a folder" if path.is_dir() else "no ordinary file"
+            raise CommandError(f"--out takes a file, and {path} is {kind}")
+        if not folder.is_dir():
+            raise CommandError(f"there is no folder {folder} to write to")
+        check_writable(path)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> CommandError:
+    return CommandError(f"--out {path} can't be written: {error.strerror or error}")
+
+
 def _request(name: str, options: dict[str, Any]) -> ReplayRequest:
     timeframe = parse_timeframe(options["timeframe"])
+    unit = options["volume_unit"]
     return ReplayRequest(
         candles=options["candles"],
         symbols=options["symbol"],
@@ -251,7 +293,9 @@ def _request(name: str, options: dict[str, Any]) -> ReplayRequest:
         maker_fee=options["maker_fee"],
         slippage_bps=options["slippage_bps"],
         spread_bps=options["spread_bps"],
-        latency=timedelta(milliseconds=options["latency_ms"]),
+        latency=_latency(options["latency_ms"]),
+        max_volume_fraction=options["max_volume_fraction"],
+        volume_unit=VolumeUnit(unit.upper()) if unit else None,
         seed=options["seed"],
         simulated_days=options["days"] if options["simulated"] else None,
         jump=not options["no_jump"],
@@ -268,5 +312,19 @@ def _params(pairs: list[str]) -> dict[str, str]:
     return params
 
 
+def _latency(milliseconds: int) -> timedelta:
+    try:
+        return timedelta(milliseconds=milliseconds)
+    except OverflowError:
+        return timedelta.max if milliseconds > 0 else timedelta.min
+
+
 def _number(text: str) -> Decimal:
-    return to_decimal(text)
+    """An argument as a Decimal of a size that money, fractions and basis points can have."""
+    try:
+        number = to_decimal(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from None
+    if number and abs(number.adjusted()) > _LARGEST_EXPONENT:
+        raise ArgumentTypeError(f"{text!r} is too large or too small a number")
+    return number

@@ -176,12 +176,11 @@ def fold_order_report(
     orders = _orders_with(book, moved)
     if report.fill is None:
         return Folded(evolve(book, open_orders=orders), order=moved, notices=notices)
+    changes: dict[str, object] = {"open_orders": orders}
     if moved.purpose is OrderPurpose.ENTRY and not order.filled_quantity:
-        entries = (book.entries_today if book.day == day else 0) + 1
-        book = evolve(book, open_orders=orders, day=day, entries_today=entries)
-    else:
-        book = evolve(book, open_orders=orders)
-    return _fold_fills(book, report.fill, moved, instrument, notices)
+        entries = book.entries_today if book.day == day else 0
+        changes |= {"day": day, "entries_today": entries + 1}
+    return _fold_fills(book, report.fill, moved, instrument, notices, changes)
 
 
 def fold_contradiction(
@@ -206,7 +205,7 @@ def _fold_foreign(book: Book, report: OrderReport, instrument: Instrument) -> Fo
     if report.fill is None:
         return Folded(book)
     notices = _venue_exit_notices(report.fill)
-    return _fold_fills(book, report.fill, None, instrument, notices)
+    return _fold_fills(book, report.fill, None, instrument, notices, {})
 
 
 def _fold_fills(
@@ -215,13 +214,16 @@ def _fold_fills(
     order: Order | None,
     instrument: Instrument,
     notices: tuple[Notice, ...],
+    changes: dict[str, object],
 ) -> Folded:
+    """Fold a fill in its parts; `changes` go into the book with the first of them."""
     entries: list[LedgerEntry] = []
     trades: list[ClosedTrade] = []
     held = book.positions.get(fill.symbol)
     parts = (fill,) if held is None else split_fill(held, fill)
     for part in parts:
-        book, trade = _fold_fill(book, part, order, instrument, entries)
+        book, trade = _fold_fill(book, part, order, instrument, entries, changes)
+        changes = {}
         if trade is not None:
             trades.append(trade)
     return Folded(
@@ -257,7 +259,12 @@ def _plan_of(order: Order | None) -> ExitPlan | None:
 
 
 def _fold_fill(
-    book: Book, fill: Fill, order: Order | None, instrument: Instrument, entries: list[LedgerEntry]
+    book: Book,
+    fill: Fill,
+    order: Order | None,
+    instrument: Instrument,
+    entries: list[LedgerEntry],
+    changes: dict[str, object],
 ) -> tuple[Book, ClosedTrade | None]:
     """Fold one fill that does not flip; its ledger entries are added to `entries`."""
     symbol = fill.symbol
@@ -265,7 +272,7 @@ def _fold_fill(
     leverage = order.leverage if order is not None else None
     change = apply_fill(before, fill, instrument, leverage=leverage)
     realized, fee = change.realized_pnl, fee_value(fill, instrument)
-    changes = _money_changes(book, fill, realized, fee, entries)
+    changes |= _money_changes(book, fill, realized, fee, entries)
     position, trip = change.position, book.round_trips.get(symbol)
     if symbol in book.dust:
         changes["dust"] = _without(book.dust, symbol)

@@ -6,8 +6,10 @@ trip even at the bar's worst price; no day turns. Equity over quiet bars is comp
 in scaled integers. Jump on and off give the same orders, fills, ledger, equity and denials.
 """
 
+import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -90,23 +92,9 @@ def run_replay(setup: ReplaySetup, progress: Progress | None = None) -> ReplayRe
     )
     planner = JumpPlanner(desk, setup.histories, broker, ledger)
     closed_at = bars.opened_at + bars.timeframe // timedelta(milliseconds=1)
-    is_due = due_bars(closed_at, setup.bot.interval)
-    must_ask = not setup.jump or setup.limits.soft_drawdown_fraction is not None  # close or keep?
-    last, index, evaluated = len(bars) - 1, 0, 0
     began = time.perf_counter()
-    while True:
-        now = from_milliseconds(int(closed_at[index]))
-        clock.advance_to(now)
-        if is_due[index] and (must_ask or planner.may_speak(index)):
-            run_cycle(desk, utc_text(now))
-        else:
-            mark(desk)
-        evaluated += 1
-        if progress is not None:
-            progress(index + 1)
-        if index == last:
-            break
-        index = planner.advance(index) if setup.jump else index + 1
+    with _rare_collections():
+        evaluated = _loop(setup, desk, clock, planner, closed_at, progress)
     seconds = time.perf_counter() - began
     final = _close_out(desk, broker, ledger)
     return ReplayResult(
@@ -119,6 +107,45 @@ def run_replay(setup: ReplaySetup, progress: Progress | None = None) -> ReplayRe
         bars_evaluated=evaluated,
         seconds=seconds,
     )
+
+
+def _loop(
+    setup: ReplaySetup,
+    desk: Desk,
+    clock: SteppedClock,
+    planner: JumpPlanner,
+    closed_at: npt.NDArray[np.int64],
+    progress: Progress | None,
+) -> int:
+    """Step from the first bar to the last; how many were evaluated."""
+    is_due = due_bars(closed_at, setup.bot.interval)
+    must_ask = not setup.jump or setup.limits.soft_drawdown_fraction is not None  # close or keep?
+    last, index, evaluated = len(closed_at) - 1, 0, 0
+    while True:
+        now = from_milliseconds(int(closed_at[index]))
+        clock.advance_to(now)
+        if is_due[index] and (must_ask or planner.may_speak(index)):
+            run_cycle(desk, utc_text(now))
+        else:
+            mark(desk)
+        evaluated += 1
+        if progress is not None:
+            progress(index + 1)
+        if index == last:
+            return evaluated
+        index = planner.advance(index) if setup.jump else index + 1
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """A replay makes hundreds of thousands of small values, none of them in a cycle: looking for cycles
+    every 700 of them costs a fifth of its time."""
+    usual = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 50)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 def due_bars(closed_at: npt.NDArray[np.int64], interval: timedelta) -> npt.NDArray[np.bool_]:

@@ -76,6 +76,29 @@ def test_no_file_is_too_long():
     assert [str(path.relative_to(ROOT)) for path in files if too_long(path)] == []
 
 
+def long_functions(path: Path, most: int) -> Iterator[str]:
+    """Functions of more than so many lines, the docstring not counted."""
+    for node in ast.walk(parse(path)):
+        if isinstance(node, ast.FunctionDef):
+            first = node.body[1:] if ast.get_docstring(node) else node.body
+            lines = node.end_lineno - first[0].lineno + 1 if first else 0
+            if lines > most:
+                yield f"{path.name}:{node.name} has {lines} lines"
+
+
+def test_a_risk_rule_can_be_read_at_a_glance():
+    rules = python_files("risk/rules")
+
+    assert [hit for path in rules for hit in long_functions(path, 20)] == []
+
+
+def test_a_long_rule_would_be_seen(tmp_path):
+    long = "def rule():\n" + "    x = 1\n" * 21
+    (tmp_path / "rules.py").write_text(long)
+
+    assert list(long_functions(tmp_path / "rules.py", 20)) == ["rules.py:rule has 21 lines"]
+
+
 def test_no_float_where_money_is_computed():
     assert [hit for path in python_files(*EXACT) for hit in floats(path)] == []
 

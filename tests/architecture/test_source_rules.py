@@ -81,7 +81,7 @@ def long_functions(path: Path, most: int) -> Iterator[str]:
     for node in ast.walk(parse(path)):
         if isinstance(node, ast.FunctionDef):
             first = node.body[1:] if ast.get_docstring(node) else node.body
-            lines = node.end_lineno - first[0].lineno + 1 if first else 0
+            lines = (node.end_lineno or 0) - first[0].lineno + 1 if first else 0
             if lines > most:
                 yield f"{path.name}:{node.name} has {lines} lines"
 

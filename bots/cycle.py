@@ -142,12 +142,10 @@ def obey_breakers(desk: Desk, seen: Observation) -> None:
     """A hard breach closes everything without asking: entries are cancelled, positions begin closing."""
     if not seen.breakers.flatten:
         return
-    for symbol in desk.ledger.book.positions:
-        begin_closing(desk, symbol)
     for order in tuple(desk.ledger.book.open_orders.values()):
         if order.purpose is OrderPurpose.ENTRY and order.is_open:
             cancel(desk, order)
-    for symbol in desk.ledger.book.positions:  # an entry that was quicker than its cancel
+    for symbol in desk.ledger.book.positions:  # an entry may have been quicker than its cancel
         begin_closing(desk, symbol)
 
 

@@ -7,7 +7,10 @@ from decimal import Decimal as D
 import pytest
 
 from bots.cycle import mark, run_cycle
+from bots.domain.entries import ExitPlan
 from bots.domain.records import CycleOutcome
+from bots.execution import begin_closing
+from bots.protection import is_settled
 from bots.rerun import rerun
 from llm.domain import Completion, Decision, DecisionAction, DecisionOutcome
 from market.domain.enums import OrderPurpose, OrderStatus
@@ -191,6 +194,53 @@ def test_an_entry_does_not_leave_behind_a_close_that_failed() -> None:
     s.tick()
     run_cycle(s.desk, "3")
     assert set(s.ledger.book.positions) == {other}
+
+
+def test_a_close_that_filled_makes_room_in_the_same_cycle() -> None:
+    other = "OTHER/USDT:USDT"
+    s = stand(profile("balanced", max_open_positions=1), buys(), symbols=(SYMBOL, other))
+    s.feed.prices[other] = D(100)
+    run_cycle(s.desk, "1")
+    rotate = (replace(buys().items[0], symbol=other), says(DecisionAction.CLOSE).items[0])
+    s.trader.answers = [Decision(trader="literal", items=rotate)]
+    s.tick()
+    record = run_cycle(s.desk, "2")
+    assert set(s.ledger.book.positions) == {other}
+    assert rerun(record.evidence()) == ()
+
+
+def test_one_look_up_proves_nothing_however_late() -> None:
+    s = stand(None, buys())
+    s.broker.cut_submit = "before"
+    run_cycle(s.desk, "1")
+    s.tick(by=timedelta(minutes=5))
+    mark(s.desk)
+    assert {o.status for o in s.ledger.orders.values()} == {OrderStatus.UNKNOWN}
+    s.tick(by=timedelta(seconds=1))
+    mark(s.desk)
+    assert {o.status for o in s.ledger.orders.values()} == {OrderStatus.NEVER_ARRIVED}
+
+
+def test_a_stop_past_liquidation_is_tightened_and_told() -> None:
+    s = stand(None, buys())
+    run_cycle(s.desk, "1")  # 15 at 100 with 5×: liquidation at 1200 ÷ (15 × 0.99) = 80.81
+    s.ledger.set_plan(SYMBOL, ExitPlan(stop_price=D(80), target_price=D(110)))
+    s.tick()
+    mark(s.desk)
+    (stop,) = [o for o in s.ledger.book.open_orders.values() if o.purpose is OrderPurpose.STOP]
+    assert stop.trigger_price == D("84.7")  # 100 − 0.8 × 19.19 = 84.65, up to the tick
+    assert "PROTECTION_TIGHTENED" in [n.kind for n in s.ledger.notices]
+
+
+def test_protection_is_settled_only_when_nothing_is_left_to_do() -> None:
+    s = without_protection()
+    assert not is_settled(s.desk)
+    s.tick()
+    mark(s.desk)
+    assert is_settled(s.desk)
+    s.broker.refuse_purpose = "CLOSE"
+    begin_closing(s.desk, SYMBOL)
+    assert not is_settled(s.desk)
 
 
 def test_a_discarded_decision_was_still_paid_for() -> None:

@@ -205,6 +205,8 @@ def _stale(bars: CandleSeries, closed_at: IntColumn, timeframe: timedelta) -> np
     """Bars at whose close the last whole candle of the cycle's timeframe is older than one candle."""
     length = timeframe // _MILLISECOND
     ends = aggregate(bars, timeframe).opened_at + length
+    if not len(ends):
+        return np.zeros(len(closed_at), dtype=bool)
     last = np.searchsorted(ends, closed_at, side="right") - 1
     age = closed_at - ends[np.maximum(last, 0)]
     stale: npt.NDArray[np.bool_] = (last >= 0) & (age >= length)

@@ -6,12 +6,14 @@ import json
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bots.domain.entries import Notice, NoticeKind
 from bots.domain.records import CycleRecord
 from bots.lab.runner import ReplayResult
 from bots.metrics import activity_metrics, equity_metrics, trade_metrics
@@ -80,6 +82,7 @@ def summarise(result: ReplayResult) -> dict[str, Any]:
         "turnover": activity.turnover,
         "exits": {group.name: group.count for group in trades.by_exit_reason},
         "denials": dict(sorted(denials.items())),
+        "breakers": _breakers(ledger.notices),
         "closed_at_end": sum(trade.exit_reason == "END_OF_DATA" for trade in ledger.closed_trades),
         "candles": result.candles,
         "cycles_evaluated": result.cycles_evaluated,
@@ -88,6 +91,28 @@ def summarise(result: ReplayResult) -> dict[str, Any]:
         "seconds": result.seconds,
         "candles_per_second": result.candles / result.seconds if result.seconds else None,
     }
+
+
+def _breakers(notices: Sequence[Notice]) -> list[dict[str, str]]:
+    """What tripped, and when: HARD_DRAWDOWN is the one after which nothing trades any more."""
+    return [
+        {"at": utc_text(notice.at), "code": notice.text}
+        for notice in notices
+        if notice.kind is NoticeKind.BREAKER_TRIPPED
+    ]
+
+
+def events(summary: dict[str, Any]) -> list[str]:
+    """What people must not overlook in a curve: liquidations, and a halt that made the rest of it flat."""
+    told = []
+    if count := summary["exits"].get("LIQUIDATION"):
+        told.append(f"liquidated ×{count}, fees of it {-summary['adjustments']:,.2f}")
+    halts = [one["at"] for one in summary["breakers"] if one["code"] == "HARD_DRAWDOWN"]
+    if halts:
+        told.append(f"halted at {halts[0]} by HARD_DRAWDOWN: nothing traded after it")
+    if summary["final_equity"] < 0:
+        told.append("ended below zero: funding and liquidation fees took more than there was")
+    return [f"{summary['trader']}: {text}" for text in told]
 
 
 def _number(value: Decimal | None) -> float | int | None:
@@ -177,10 +202,18 @@ def write_report(path: Path, summary: dict[str, Any], result: ReplayResult) -> N
     try:
         with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as stream:
             stream.write(text + "\n")
+        Path(temporary).chmod(0o666 & ~_umask())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _umask() -> int:
+    """The process's file mode mask; it can only be read by setting it."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def table(summaries: list[dict[str, Any]]) -> str:

@@ -30,7 +30,7 @@ from market.venues.replay_feed import InstrumentHistory
 from market.venues.sim_market import histories as simulated_histories
 from market.venues.sim_market.days import HORIZON
 from market.venues.sim_venue.settings import SimSettings, VolumeUnit
-from market.venues.timeframes import timeframe_text
+from market.venues.timeframes import aggregate, divides, timeframe_text
 from risk.domain import Limits
 from risk.profiles import profile
 
@@ -95,6 +95,7 @@ def build_setup(request: ReplayRequest) -> ReplaySetup:
             f"{timeframe_text(request.timeframe)}"
         )
     histories = load_histories(request)
+    _check_whole_candles(request, histories)
     limits = _limits(request)
     script = _script(request)
     trader = _trader(request, limits) if script is None else LLMTrader(chat=script)
@@ -122,6 +123,16 @@ def build_setup(request: ReplayRequest) -> ReplaySetup:
         jump=request.jump,
         is_simulated=request.simulated_days is not None,
     )
+
+
+def _check_whole_candles(request: ReplayRequest, histories: Sequence[InstrumentHistory]) -> None:
+    """A replay whose trader would never see one candle is refused."""
+    bars = histories[0].bars
+    if divides(bars.timeframe, request.timeframe) and not len(aggregate(bars, request.timeframe)):
+        raise ReplayRefused(
+            f"{len(bars)} candles of {timeframe_text(bars.timeframe)} hold no whole one of "
+            f"{timeframe_text(request.timeframe)}"
+        )
 
 
 def _sim_settings(request: ReplayRequest) -> SimSettings:
@@ -277,6 +288,8 @@ def _script(request: ReplayRequest) -> ScriptedChat | None:
     if request.trader == SCRIPTED:
         if request.completions is None:
             raise ReplayRefused("the scripted trader needs --completions FILE")
+        if request.params:
+            raise ReplayRefused("the scripted trader has no parameters: leave --param out")
         return ScriptedChat.from_file(request.completions)
     if request.completions is not None:
         raise ReplayRefused(f"--completions belongs to --trader {SCRIPTED}")

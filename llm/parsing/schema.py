@@ -55,7 +55,8 @@ class WireItem(_Wire):
         ),
     ]
     confidence: Annotated[
-        Fraction | None, Field(description="probability that the trade makes money after costs")
+        Fraction | None,
+        Field(description="probability that the trade makes money after costs (entries: always)"),
     ] = None
     risk_fraction: Annotated[
         Fraction | None,

@@ -98,7 +98,8 @@ def confidence(entry: Entry) -> Denial | None:
     stated = entry.intent.confidence or ZERO
     if needed is None or stated >= needed:
         return None
-    return entry.deny(Code.MIN_CONFIDENCE, stated=stated, needed=needed)
+    said = "none" if entry.intent.confidence is None else stated
+    return entry.deny(Code.MIN_CONFIDENCE, stated=said, needed=needed)
 
 
 def reward_to_risk(entry: Entry) -> Denial | None:

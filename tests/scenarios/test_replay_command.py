@@ -121,6 +121,11 @@ BAD_REQUESTS = {
         ("--candles", "{candles}", "--symbol", SYMBOL, "--instrument", "none.json"), "none.json"),
     "no folder to write to": (
         ("--candles", "{candles}", "--symbol", SYMBOL, "--out", "no/such/folder/x.json"), "folder"),
+    "days of a file": (("--candles", "{candles}", "--symbol", SYMBOL, "--days", "3"), "--days"),
+    "parameters of a script": (
+        ("--candles", "{candles}", "--symbol", SYMBOL, "--trader", "scripted", "--completions",
+         "{candles}", "--param", "fast=2"), "param"),
+    "no whole candle": (("--candles", "{candles}", "--symbol", SYMBOL, "--timeframe", "1d"), "no whole one"),
     "no days": (("--simulated", "--days", "0"), "--days"),
     "an unknown simulated symbol": (("--simulated", "--symbol", "NOPE/USDT:USDT"), "NOPE"),
     "more days than are simulated": (("--simulated", "--days", "99999999999999999999"), "--days"),
@@ -469,3 +474,34 @@ def test_a_scripted_model_trades_a_synthetic_morning(tmp_path: Path) -> None:
         for index, price in enumerate(prices)
     ]
     assert_lived_through(scripted_day(write(tmp_path, rows), tmp_path, 240), 240)
+
+
+def test_a_halt_and_a_liquidation_are_said_out_loud() -> None:
+    said = replay(
+        "--simulated", "--symbol", SYMBOL, "--days", "30", "--trader", "buy_and_hold", *RAW,
+        "--size", "20", "--no-curve",
+    )  # fmt: skip
+    assert "buy_and_hold: liquidated ×1" in said
+    said = replay(
+        "--simulated", "--symbol", SYMBOL, "--days", "40", "--trader", "seeded_random", "--param",
+        "stop_atr=4", "--param", "reward=3", "--param", "rate=0.2", "--risk", "balanced", "--no-curve",
+    )  # fmt: skip
+    assert "halted at " in said
+    assert "by HARD_DRAWDOWN" in said
+
+
+def test_the_report_file_has_the_mode_that_the_umask_gives(tmp_path: Path) -> None:
+    out, other = tmp_path / "report.json", tmp_path / "other"
+    other.touch()
+    replay("--simulated", "--days", "1", "--symbol", SYMBOL, "--trader", "flat", *RAW, "--out", out)
+    assert out.stat().st_mode == other.stat().st_mode
+
+
+def test_an_interrupt_ends_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bots.lab.management.commands.replay.run_replay", interrupted)
+    with pytest.raises(CommandError, match="stopped") as caught:
+        replay("--simulated", "--days", "1", "--trader", "flat", *RAW)
+    assert caught.value.returncode == 130

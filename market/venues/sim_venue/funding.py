@@ -75,6 +75,7 @@ def liquidate(draft: Draft, tape: Tape) -> None:
         reason=FillReason.LIQUIDATION,
     )
     fee = quantize_cash(instrument.notional(quantity, price) * instrument.liquidation_fee)
+    fee = max(ZERO, min(fee, draft.cash))  # nobody can be charged more than is left
     if fee:  # told before the fill, so that it belongs to the trade that it ends
         draft.cash -= fee
         draft.reports.append(

@@ -1,6 +1,7 @@
 """`manage.py replay`: run traders over recorded or simulated history, through the same cycle as live."""
 
 import json
+import shutil
 import sys
 from argparse import ArgumentParser, ArgumentTypeError
 from collections import Counter
@@ -13,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
 from bots.lab.curve import draw_equity
-from bots.lab.report import check_writable, summarise, table, write_report
+from bots.lab.report import check_writable, events, summarise, table, write_report
 from bots.lab.runner import ReplayResult, run_replay
 from bots.lab.setup import ReplayRequest, build_setup
 from llm.traders.registry import trader_names
@@ -51,9 +52,7 @@ class Command(BaseCommand):
             action="store_true",
             help="replay the seeded simulated market instead of files",
         )
-        market.add_argument(
-            "--days", type=int, default=14, help="days of simulated market (default 14)"
-        )
+        market.add_argument("--days", type=int, help="days of simulated market (default 14)")
         market.add_argument(
             "--timeframe", default="1m", help="the trader's bars: 1m, 3m, 15m, 4h … (default 1m)"
         )
@@ -180,10 +179,14 @@ class Command(BaseCommand):
             raise CommandError("--out takes the report of one --trader")
         if options["out"]:
             _check_out(options["out"])
+        if options["days"] is not None and not options["simulated"]:
+            raise CommandError("--days belongs to --simulated: files hold their own days")
         results = []
         for name in traders:
             try:
                 results.append(self._replay(name, options))
+            except KeyboardInterrupt:
+                raise CommandError("stopped; nothing was written", returncode=130) from None
             except (ValueError, OverflowError) as refusal:
                 raise CommandError(str(refusal)) from None
             except DecimalException:
@@ -223,6 +226,7 @@ class Command(BaseCommand):
             self.stdout.write(
                 f"missing bars: {first['missing_bars']:,} of each instrument; ratios are per recorded bar"
             )
+        width = shutil.get_terminal_size().columns
         if not options["no_curve"]:
             for result, summary in zip(results, summaries, strict=True):
                 at, scaled = result.ledger.equity_curve()
@@ -230,12 +234,16 @@ class Command(BaseCommand):
                     draw_equity(
                         scaled / 1e8,
                         at,
+                        width=min(width, 80),
                         height=12 if len(results) == 1 else 8,
                         title=f"{summary['trader']}: equity in {summary['currency']}",
-                        colour=sys.stdout.isatty(),
+                        colour=sys.stdout.isatty() and not options["no_color"],
                     )
                 )
         self.stdout.write(table(summaries))
+        for summary in summaries:
+            for line in events(summary):
+                self.stdout.write(line)
         denied: Counter[str] = Counter()
         for summary in summaries:
             denied.update(summary["denials"])
@@ -297,7 +305,9 @@ def _request(name: str, options: dict[str, Any]) -> ReplayRequest:
         max_volume_fraction=options["max_volume_fraction"],
         volume_unit=VolumeUnit(unit.upper()) if unit else None,
         seed=options["seed"],
-        simulated_days=options["days"] if options["simulated"] else None,
+        simulated_days=(14 if options["days"] is None else options["days"])
+        if options["simulated"]
+        else None,
         jump=not options["no_jump"],
     )
 

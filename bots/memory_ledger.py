@@ -159,7 +159,9 @@ class MemoryLedger:
             text = "the model's price is unknown: equity stands before its cost"
             self.notify(Notice(at=at, kind=NoticeKind.MODEL_COST_UNKNOWN, symbol="", text=text))
         elif cost and self.bot.charge_llm_cost:
-            self._keep(fold_llm_cost(self._book, at=at, cost=cost, key=key))
+            self._keep(
+                fold_llm_cost(self._book, at=at, cost=cost, key=key, day=self.bot.local_day(at))
+            )
         self.set_breakers(breakers.on_model_result(self._book.breakers, ok))
 
     def record_equity(self, at: datetime, equity: Decimal) -> None:
@@ -257,7 +259,7 @@ class MemoryLedger:
             except (IllegalTransition, OverFilled) as error:
                 return fold_contradiction(book, report, instrument, str(error))
         if isinstance(report, FundingPayment):
-            return fold_funding(book, report)
+            return fold_funding(book, report, self.bot.local_day(report.at))
         return fold_adjustment(book, report)
 
     def _keep(self, folded: Folded) -> None:

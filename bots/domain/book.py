@@ -101,17 +101,17 @@ def fold_money(
     return Folded(after, entries=(entry,))
 
 
-def fold_llm_cost(book: Book, *, at: datetime, cost: Decimal, key: str) -> Folded:
-    """Charge a model's cost to equity and to the day's budget."""
+def fold_llm_cost(book: Book, *, at: datetime, cost: Decimal, key: str, day: str) -> Folded:
+    """Charge a model's cost to equity and to the budget of the owner's `day`."""
     folded = fold_money(book, at=at, kind=EntryKind.LLM_COST, amount=-quantize_cash(cost), key=key)
     return Folded(
-        evolve(folded.book, breakers=breakers.on_llm_cost(folded.book.breakers, cost)),
+        evolve(folded.book, breakers=breakers.on_llm_cost(folded.book.breakers, cost, day)),
         entries=folded.entries,
     )
 
 
-def fold_funding(book: Book, payment: FundingPayment) -> Folded:
-    """Book funding; it belongs to the round trip that paid or received it."""
+def fold_funding(book: Book, payment: FundingPayment, day: str) -> Folded:
+    """Book funding; it belongs to the round trip that paid or received it, and to the owner's `day`."""
     folded = fold_money(
         book,
         at=payment.at,
@@ -122,7 +122,7 @@ def fold_funding(book: Book, payment: FundingPayment) -> Folded:
     )
     after = _on_trip(folded.book, payment.symbol, funding=payment.amount)
     return Folded(
-        evolve(after, breakers=breakers.on_funding(after.breakers, payment.amount)),
+        evolve(after, breakers=breakers.on_funding(after.breakers, payment.amount, day)),
         entries=folded.entries,
     )
 

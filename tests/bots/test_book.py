@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bots.cycle import mark
 from bots.domain.book import Book, fold_new_orders, fold_order_report, fold_status
 from bots.domain.bot import client_order_id
 from bots.domain.entries import EntryKind, ExitReason, NoticeKind
@@ -263,3 +264,16 @@ def test_zero_amounts_write_no_entry() -> None:
     ledger.apply([fill(1, "BUY", "1", "100"), fill(2, "SELL", "1", "100")], TRADED)
     assert [entry.kind for entry in ledger.entries] == [EntryKind.DEPOSIT]
     assert START.tzinfo is UTC and isinstance(ledger.opened_at, datetime)
+
+
+def test_costs_belong_to_the_day_on_which_they_were_booked() -> None:
+    s = stand()
+    s.tick()
+    mark(s.desk)
+    tomorrow = START + timedelta(days=1)
+    s.ledger.charge_llm(START, D(1), ok=True, key="a")
+    s.ledger.charge_llm(tomorrow, D(2), ok=True, key="b")
+    assert s.ledger.book.breakers.llm_cost_today == D(2)
+    payment = FundingPayment(at=tomorrow, symbol=SYMBOL, amount=D(-3), rate=D(0), mark_price=D(1))
+    s.ledger.apply([payment], TRADED)
+    assert s.ledger.book.breakers.funding_today == D(-3)

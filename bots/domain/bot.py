@@ -8,25 +8,8 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from enum import StrEnum
 from uuid import UUID
 from zoneinfo import ZoneInfo
-
-
-class BotMode(StrEnum):
-    """Chosen at the door; only `bots.runtime` may branch on it."""
-
-    PAPER = "PAPER"
-    LIVE = "LIVE"
-
-
-class BotStatus(StrEnum):
-    """DRAFT and PAUSED bots run cycles on demand, but open nothing."""
-
-    DRAFT = "DRAFT"
-    ACTIVE = "ACTIVE"
-    PAUSED = "PAUSED"
-    ARCHIVED = "ARCHIVED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ chance. It does not look at limits and does not round quantities; the veto and t
 The trap avoided: a rule whose size or stop depends on who runs it would be no control group.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
@@ -63,7 +64,7 @@ class Asked(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Baseline:
+class Baseline(ABC):
     """A rule that needs no key.
 
     `size`: notional of an entry as a fraction of equity (None: 1 ÷ number of instruments in sight).
@@ -98,9 +99,9 @@ class Baseline:
     def stop(self) -> StopRequirement:
         return StopRequirement.NONE if self.stop_atr is None else StopRequirement.REQUIRED
 
+    @abstractmethod
     def say(self, asked: Asked, /) -> Said | None:
         """What the rule says of one usable instrument; None is hold."""
-        raise NotImplementedError
 
     def decide(self, view: DecisionView) -> Decision:
         """One item per instrument that the rule has something to say of; the others are held."""

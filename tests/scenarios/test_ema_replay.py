@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from django.core.management import call_command
 
+from bots.lab.report import TIMINGS
 from tests.scenarios import ema_oracle
 
 FILE = "market/btc-perp-20211231-20220201_1m.csv"
@@ -18,7 +19,6 @@ REQUIRED = {
     "trades", "final_equity", "return_fraction", "fees", "funding", "max_drawdown_fraction", "sharpe_ratio",
     "candles", "candles_per_second", "cycles_evaluated", "identity_error",
 }  # fmt: skip
-TIMINGS = ("seconds", "candles_per_second")
 STEP = Decimal("0.001")
 
 

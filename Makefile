@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test check bench fmt lock wheels FORCE
+.PHONY: help setup run test check bench chaos fmt lock wheels FORCE
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -59,6 +59,9 @@ check: setup ## style, types, import contracts, migrations, security
 
 bench: setup ## how fast it is, against its targets
 	$(PY) -m tests.bench
+
+chaos: setup ## kill cycles at every stage and commit, 500 times on each database (RUNS=n)
+	$(PY) -m tests.chaos --runs $(or $(RUNS),500)
 
 fmt: setup ## format the code and fix what can be fixed
 	$(PY) -m ruff format .

@@ -5,3 +5,8 @@ from django.apps import AppConfig
 
 class BotsConfig(AppConfig):
     name = "bots"
+
+    def ready(self) -> None:
+        from bots.ownership import register_owners
+
+        register_owners()

@@ -206,12 +206,11 @@ def write_and_send(desk: Desk, outgoing: Sequence[Outgoing], now: datetime) -> t
     Orders whose id is already known are left out: they were written by an earlier run of the same cycle.
     Returns the ids that were written now.
     """
-    fresh = [
-        item for item in outgoing if desk.ledger.find_order(item.order.client_order_id) is None
-    ]
-    if not fresh:
+    if not outgoing:
         return ()
-    desk.ledger.write_orders([order for item in fresh for order in item.all])
+    orders = desk.ledger.write_orders([order for item in outgoing for order in item.all])
+    written = {order.client_order_id for order in orders}
+    fresh = [item for item in outgoing if item.order.client_order_id in written]
     for item in fresh:
         _send(desk, item, now)
     return tuple(order.client_order_id for item in fresh for order in item.all)

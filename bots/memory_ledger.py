@@ -15,34 +15,20 @@ import numpy.typing as npt
 from bots.domain.book import (
     Book,
     Folded,
-    fold_adjustment,
-    fold_contradiction,
-    fold_funding,
-    fold_llm_cost,
     fold_money,
     fold_new_orders,
-    fold_order_report,
     fold_status,
 )
 from bots.domain.bot import BotConfig
-from bots.domain.entries import ClosedTrade, EntryKind, ExitPlan, LedgerEntry, Notice, NoticeKind
+from bots.domain.entries import ClosedTrade, EntryKind, ExitPlan, LedgerEntry, Notice
 from bots.domain.records import CycleOutcome, CycleRecord
+from bots.domain.reports import fold_model_result, fold_report, is_news, report_key
 from bots.metrics import sharpe_of_days
 from market.domain.data import to_milliseconds
 from market.domain.enums import OrderStatus
 from market.domain.evolve import evolve
 from market.domain.instruments import Instrument
-from market.domain.orders import (
-    Adjustment,
-    Fill,
-    FundingPayment,
-    IllegalTransition,
-    Order,
-    OrderReport,
-    OverFilled,
-    VenueReport,
-)
-from risk import breakers
+from market.domain.orders import Fill, Order, OrderReport, VenueReport
 from risk.domain import BreakerState, Denial
 
 EQUITY_EXPONENT = 8
@@ -66,6 +52,7 @@ class MemoryLedger:
         self.cycles: list[CycleRecord] = []
         self.log: list[tuple[VenueReport, Order | None]] = []
         self._slots: set[str] = set()
+        self._charged: set[str] = set()
         self._lookups: Counter[str] = Counter()
         self._known: set[tuple[object, ...]] = set()
         self._equity_at: list[npt.NDArray[np.int64]] = []
@@ -108,7 +95,7 @@ class MemoryLedger:
     def apply(self, reports: Sequence[VenueReport], instruments: Mapping[str, Instrument]) -> int:
         new = 0
         for report in reports:
-            key = _report_key(report)
+            key = report_key(report)
             if key is not None:
                 if key in self._known:
                     continue
@@ -116,12 +103,12 @@ class MemoryLedger:
             new += self._apply_one(report, instruments)
         return new
 
-    def write_orders(self, orders: Sequence[Order]) -> None:
-        for order in orders:
-            if order.client_order_id in self.orders:
-                raise ValueError(f"order {order.client_order_id} is already written")
+    def write_orders(self, orders: Sequence[Order]) -> Sequence[Order]:
+        fresh = [order for order in orders if order.client_order_id not in self.orders]
+        for order in fresh:
             self.orders[order.client_order_id] = order
-        self._book = fold_new_orders(self._book, tuple(orders))
+        self._book = fold_new_orders(self._book, tuple(fresh))
+        return fresh
 
     def claim(self, orders: Sequence[Order]) -> tuple[Order, ...]:
         if not self.opening_allowed and any(not order.reduce_only for order in orders):
@@ -155,14 +142,9 @@ class MemoryLedger:
             self._book = evolve(self._book, breakers=state)
 
     def charge_llm(self, at: datetime, cost: Decimal | None, *, ok: bool, key: str) -> None:
-        if cost is None:
-            text = "the model's price is unknown: equity stands before its cost"
-            self.notify(Notice(at=at, kind=NoticeKind.MODEL_COST_UNKNOWN, symbol="", text=text))
-        elif cost and self.bot.charge_llm_cost:
-            self._keep(
-                fold_llm_cost(self._book, at=at, cost=cost, key=key, day=self.bot.local_day(at))
-            )
-        self.set_breakers(breakers.on_model_result(self._book.breakers, ok))
+        if key not in self._charged:
+            self._charged.add(key)
+            self._keep(fold_model_result(self._book, self.bot, at=at, cost=cost, ok=ok, key=key))
 
     def record_equity(self, at: datetime, equity: Decimal) -> None:
         milliseconds = to_milliseconds(at)
@@ -229,7 +211,7 @@ class MemoryLedger:
                     book, at=entry.at, kind=entry.kind, amount=entry.amount, key=entry.key
                 ).book
         for report, order in self.log:
-            book = self._folded(book, report, order, instruments).book
+            book = fold_report(book, report, order, instruments, self.bot).book
         return book
 
     # -- inside -----------------------------------------------------------------------------------
@@ -238,29 +220,12 @@ class MemoryLedger:
         order = None
         if isinstance(report, OrderReport):
             order = self.orders.get(report.client_order_id or "")
-            if report.fill is None and (order is None or not _tells_more(report, order)):
-                return 0
-        folded = self._folded(self._book, report, order, instruments)
+        if not is_news(report, order):
+            return 0
+        folded = fold_report(self._book, report, order, instruments, self.bot)
         self.log.append((report, order))
         self._keep(folded)
         return 1
-
-    def _folded(
-        self,
-        book: Book,
-        report: VenueReport,
-        order: Order | None,
-        instruments: Mapping[str, Instrument],
-    ) -> Folded:
-        if isinstance(report, OrderReport):
-            day, instrument = self.bot.local_day(report.at), instruments[report.symbol]
-            try:
-                return fold_order_report(book, report, order, instrument, day)
-            except (IllegalTransition, OverFilled) as error:
-                return fold_contradiction(book, report, instrument, str(error))
-        if isinstance(report, FundingPayment):
-            return fold_funding(book, report, self.bot.local_day(report.at))
-        return fold_adjustment(book, report)
 
     def _keep(self, folded: Folded) -> None:
         self._book = folded.book
@@ -303,22 +268,3 @@ def scaled_equity(equity: Decimal) -> int:
     if abs(equity) > EQUITY_LIMIT:
         raise OverflowError(f"an equity of {equity} does not fit the curve's 63 bits")
     return int(equity.scaleb(EQUITY_EXPONENT))
-
-
-def _tells_more(report: OrderReport, order: Order) -> bool:
-    """True when a report without a fill changes what we know of the order."""
-    if report.status not in (None, order.status):
-        return True
-    return report.quantity not in (None, order.quantity)
-
-
-def _report_key(report: VenueReport) -> tuple[object, ...] | None:
-    if isinstance(report, OrderReport):
-        return (
-            ("fill", report.symbol, report.fill.venue_trade_id) if report.fill is not None else None
-        )
-    if isinstance(report, FundingPayment):
-        return ("funding", report.symbol, report.at)
-    if isinstance(report, Adjustment):
-        return ("adjustment", report.key)
-    raise TypeError(f"unknown report {report!r}")

@@ -11,12 +11,15 @@ from datetime import datetime
 from decimal import Decimal
 
 from bots.desk import Desk
+from bots.domain.book import Book
+from bots.domain.bot import BotConfig
 from bots.domain.entries import Notice, NoticeKind
 from bots.reconciliation import resolve_orders
 from market.domain.account import Account, MissingMark
 from market.domain.data import MarketSnapshot, Quote
 from market.domain.enums import OrderPurpose, OrderStatus, OrderType, PositionSide, TimeInForce
 from market.domain.evolve import evolve
+from market.domain.instruments import Instrument
 from market.domain.numbers import ZERO
 from market.domain.orders import Order, VenueReport
 from market.errors import VenueUnavailable
@@ -25,8 +28,10 @@ from risk import breakers
 from risk.domain import (
     BreakerInput,
     BreakerResult,
+    BreakerState,
     Code,
     HeldProtection,
+    Limits,
     RestingEntry,
     RiskContext,
     Tempo,
@@ -79,8 +84,8 @@ def observe(desk: Desk, now: datetime, *, may_ask: bool = True) -> Observation:
     if reports:
         desk.ledger.apply(reports, desk.instruments)
     account = account_at(desk, snapshot)
-    equity = _equity(account)
-    result = _beat(desk, snapshot, account, equity, now, may_ask=may_ask)
+    equity = equity_of(account)
+    result = _beat(desk, snapshot, account, now, may_ask=may_ask)
     return Observation(
         now=now,
         snapshot=snapshot,
@@ -93,12 +98,18 @@ def observe(desk: Desk, now: datetime, *, may_ask: bool = True) -> Observation:
 
 def account_at(desk: Desk, snapshot: MarketSnapshot) -> Account:
     """The booked account valued at the snapshot's marks."""
-    book = desk.ledger.book
+    return account_of(desk.ledger.book, desk.instruments, snapshot)
+
+
+def account_of(
+    book: Book, instruments: Mapping[str, Instrument], snapshot: MarketSnapshot
+) -> Account:
+    """A book valued at a snapshot's marks."""
     return Account(
         cash=book.cash,
         positions=book.positions,
         dust=book.dust,
-        instruments=desk.instruments,
+        instruments=instruments,
         marks={
             item.symbol: item.quote.mark for item in snapshot.instruments if item.quote is not None
         },
@@ -111,10 +122,10 @@ def revalued(desk: Desk, seen: Observation) -> Observation:
     if book.cash == account.cash and book.positions is account.positions:
         return seen
     account = account_at(desk, seen.snapshot)
-    return evolve(seen, account=account, equity=_equity(account))
+    return evolve(seen, account=account, equity=equity_of(account))
 
 
-def _equity(account: Account) -> Decimal | None:
+def equity_of(account: Account) -> Decimal | None:
     """Equity, or None when something is held that has no price."""
     try:
         return account.equity
@@ -122,26 +133,35 @@ def _equity(account: Account) -> Decimal | None:
         return None
 
 
-def _beat(
-    desk: Desk,
+def beat_of(
+    bot: BotConfig,
+    limits: Limits,
+    state: BreakerState,
     snapshot: MarketSnapshot,
     account: Account,
-    equity: Decimal | None,
     now: datetime,
     *,
     may_ask: bool,
 ) -> BreakerResult:
-    state = desk.ledger.book.breakers
+    """One beat of the breakers on what is seen and held. Pure."""
+    equity = equity_of(account)
     given = BreakerInput(
         now=now,
-        local_day=desk.bot.local_day(now),
+        local_day=bot.local_day(now),
         nav=state.last_nav if equity is None else equity,
         is_flat=not account.positions,
         is_plausible=equity is not None and _marks_are_plausible(snapshot, account),
         is_stale=equity is None or all(item.unusable is not None for item in snapshot.instruments),
         may_ask=may_ask,
     )
-    result = breakers.beat(state, given, desk.limits)
+    return breakers.beat(state, given, limits)
+
+
+def _beat(
+    desk: Desk, snapshot: MarketSnapshot, account: Account, now: datetime, *, may_ask: bool
+) -> BreakerResult:
+    state = desk.ledger.book.breakers
+    result = beat_of(desk.bot, desk.limits, state, snapshot, account, now, may_ask=may_ask)
     desk.ledger.set_breakers(result.state)
     for kind, codes in (
         (NoticeKind.BREAKER_TRIPPED, result.tripped),

@@ -46,8 +46,9 @@ class Ledger(Protocol):
         """Fold what the venue reported; how many reports were new. Known ones are ignored."""
         ...
 
-    def write_orders(self, orders: Sequence[Order]) -> None:
-        """Store orders as INITIALIZED, committed before anything is sent."""
+    def write_orders(self, orders: Sequence[Order]) -> Sequence[Order]:
+        """Store orders as INITIALIZED, committed before anything is sent. Those whose id is known were
+        written by an earlier run and are left out; the answer is what was written now."""
         ...
 
     def claim(self, orders: Sequence[Order]) -> tuple[Order, ...]:

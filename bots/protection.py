@@ -5,6 +5,7 @@ placed is tried again at once; then the position is flattened: a position withou
 emergency. A position that is being closed is closed again until it is flat.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -22,6 +23,7 @@ from bots.execution import (
 from bots.reconciliation import UNRESOLVED
 from market.domain.enums import OrderPurpose, OrderSide, OrderStatus, RejectCode
 from market.domain.evolve import evolve
+from market.domain.instruments import Instrument
 from market.domain.numbers import ceil_to_tick, floor_to_tick, plain
 from market.domain.orders import Order
 from market.domain.positions import Position, liquidation_price
@@ -43,9 +45,8 @@ def protect(desk: Desk, now: datetime) -> None:
         _protect_position(desk, symbol, now)
 
 
-def is_settled(desk: Desk) -> bool:
-    """True when `protect` would do nothing: a replay may jump only then."""
-    book = desk.ledger.book
+def is_settled(book: Book, instruments: Mapping[str, Instrument]) -> bool:
+    """True when `protect` would do nothing: a replay may jump, a mark only value, only then."""
     for symbol, position in book.positions.items():
         plan = book.plans.get(symbol)
         if plan is None:
@@ -55,10 +56,12 @@ def is_settled(desk: Desk) -> bool:
                 return False
             continue
         for purpose, price in _wanted(plan):
-            resting = _resting(desk, symbol, purpose)
-            if len(resting) != 1 or not _is_right(desk, resting[0], position, price):
+            resting = _resting(book, symbol, purpose)
+            if len(resting) != 1:
                 return False
-    return True
+            if not _is_right(resting[0], position, price, instruments[symbol]):
+                return False
+    return not any(_is_leftover(order, book) for order in book.open_orders.values())
 
 
 def _wanted(plan: ExitPlan) -> list[tuple[OrderPurpose, Decimal]]:
@@ -66,16 +69,16 @@ def _wanted(plan: ExitPlan) -> list[tuple[OrderPurpose, Decimal]]:
     return [(purpose, price) for purpose, price in pairs if price is not None]
 
 
-def _is_right(desk: Desk, order: Order, position: Position, price: Decimal) -> bool:
+def _is_right(order: Order, position: Position, price: Decimal, instrument: Instrument) -> bool:
     if order.status in UNRESOLVED:
         return False
-    wanted = desk.instruments[position.symbol].round_price(price)
-    return order.trigger_price == wanted and order.quantity == _sellable(desk, position)
+    wanted = instrument.round_price(price)
+    return order.trigger_price == wanted and order.quantity == _sellable(position, instrument)
 
 
-def _sellable(desk: Desk, position: Position) -> Decimal:
+def _sellable(position: Position, instrument: Instrument) -> Decimal:
     """What an order can be made of: fees taken in coins leave quantities between two steps."""
-    return desk.instruments[position.symbol].round_quantity(abs(position.quantity))
+    return instrument.round_quantity(abs(position.quantity))
 
 
 def _is_being_closed(book: Book, symbol: str) -> bool:
@@ -131,16 +134,16 @@ def _inside_liquidation(desk: Desk, position: Position, plan: ExitPlan, now: dat
 def _ensure(
     desk: Desk, position: Position, purpose: OrderPurpose, price: Decimal, now: datetime
 ) -> None:
-    wanted_price = desk.instruments[position.symbol].round_price(price)
-    resting = _resting(desk, position.symbol, purpose)
-    right = [order for order in resting if _is_right(desk, order, position, price)]
+    instrument = desk.instruments[position.symbol]
+    resting = _resting(desk.ledger.book, position.symbol, purpose)
+    right = [order for order in resting if _is_right(order, position, price, instrument)]
     if not right:
         lost = [order for order in resting if order.status in UNRESOLVED]
         if lost:  # its fate is being asked for; a second one might double it
             if purpose is OrderPurpose.STOP and now - lost[0].created_at >= LONGEST_NAKED:
                 _give_up(desk, position.symbol, purpose, price, "no answer", now)
             return
-        placed = _place(desk, position, purpose, wanted_price, now)
+        placed = _place(desk, position, purpose, instrument.round_price(price), now)
         if not placed:
             return
         right = [placed]
@@ -162,7 +165,7 @@ def _place(
             _next_id(desk, position, purpose),
             instrument,
             side,
-            _sellable(desk, position),
+            _sellable(position, instrument),
             price,
             position.leverage,
             now,
@@ -192,14 +195,16 @@ def _keep_closing(desk: Desk, symbol: str, now: datetime) -> None:
     """Send the next close of a position, unless one is still on its way."""
     book = desk.ledger.book
     position = book.positions.get(symbol)
-    if position is None or _is_being_closed(book, symbol) or not _sellable(desk, position):
-        return
     instrument = desk.instruments[symbol]
+    if position is None or _is_being_closed(book, symbol):
+        return
+    if not _sellable(position, instrument):
+        return
     intent = OrderIntent(
         symbol=symbol,
         purpose=OrderPurpose.CLOSE,
         side=position.side,
-        quantity=_sellable(desk, position),
+        quantity=_sellable(position, instrument),
         leverage=position.leverage,
         reference_price=position.entry_cost / abs(position.quantity),
         requester=Requester.PROTECTION,
@@ -217,9 +222,15 @@ def _cancel_leftovers(desk: Desk) -> None:
     """Nothing of an earlier position may rest on a symbol."""
     book = desk.ledger.book
     for order in tuple(book.open_orders.values()):
-        if order.reduce_only and order.is_open and order.symbol not in book.positions:
-            if order.parent_id not in book.open_orders and order.purpose.is_protection:
-                cancel(desk, order)
+        if _is_leftover(order, book):
+            cancel(desk, order)
+
+
+def _is_leftover(order: Order, book: Book) -> bool:
+    """True for a stop or target of a position that is gone."""
+    if not (order.reduce_only and order.is_open and order.purpose.is_protection):
+        return False
+    return order.symbol not in book.positions and order.parent_id not in book.open_orders
 
 
 def cancel(desk: Desk, order: Order) -> None:
@@ -231,10 +242,10 @@ def cancel(desk: Desk, order: Order) -> None:
     desk.ledger.apply(reports, desk.instruments)
 
 
-def _resting(desk: Desk, symbol: str, purpose: OrderPurpose) -> list[Order]:
+def _resting(book: Book, symbol: str, purpose: OrderPurpose) -> list[Order]:
     return [
         order
-        for order in desk.ledger.book.open_orders.values()
+        for order in book.open_orders.values()
         if order.symbol == symbol and order.purpose is purpose and order.is_open
     ]
 

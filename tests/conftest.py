@@ -42,6 +42,11 @@ def _database() -> str:
     return "postgres" if engine.endswith("postgresql") else "sqlite"
 
 
+def _ledger(item: pytest.Item) -> str:
+    """Return which ledger a test plays on; nothing when it does not choose."""
+    return getattr(getattr(item, "callspec", None), "params", {}).get("either_ledger", "")
+
+
 def _touches_database(item: pytest.Item) -> bool:
     return bool(
         item.get_closest_marker("django_db")
@@ -54,6 +59,8 @@ def _touches_database(item: pytest.Item) -> bool:
 def pytest_collection_modifyitems(config, items):
     no_data = pytest.mark.skip(reason=f"no recorded market data at {settings.MARKET_DATA_DIR}")
     for item in items:
+        if _ledger(item) == "database":
+            item.add_marker(pytest.mark.django_db(transaction=True))
         if _touches_database(item):
             item.add_marker("database")
         if item.get_closest_marker("recorded_data") and not settings.MARKET_DATA_DIR.is_dir():
@@ -90,6 +97,17 @@ def pytest_terminal_summary(terminalreporter, config):
     if os.environ.get("CI"):
         for name in others:
             terminalreporter.write_line(f"SKIPPED, which CI forbids: {name}", red=True)
+
+
+@pytest.fixture(params=["memory", "database"])
+def either_ledger(request, monkeypatch) -> str:
+    """Play a test on the ledger in memory, then on the one in the database."""
+    if request.param == "database":
+        from bots import stored_record
+
+        stored_record.forget()
+    monkeypatch.setattr("tests.bots.desks.LEDGER", request.param)
+    return request.param
 
 
 @pytest.fixture(scope="session")

@@ -5,14 +5,18 @@ Only settings that some code reads stand here. The trap: a secret with a default
 is a secret that everybody knows, so the key is made on the first start and kept in `.local/`.
 """
 
+import base64
 import os
+import secrets
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
+from kombu import Queue
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 LOCAL_DIR = BASE_DIR / ".local"
@@ -29,29 +33,43 @@ def _make_local_dir() -> Path:
     except OSError as error:
         raise ImproperlyConfigured(
             f"{LOCAL_DIR} cannot be created ({error.strerror}): "
-            "make it writable, or set both SECRET_KEY and DATABASE_URL"
+            "make it writable, or set SECRET_KEY, ENCRYPTION_KEYS and DATABASE_URL"
         ) from error
     return LOCAL_DIR
 
 
-def _local_secret_key() -> str:
-    """Return this installation's own key, made on first use, readable by its owner only.
+def _local_secret(name: str, make: Callable[[], str]) -> str:
+    """Return a secret of this installation, made on first use, readable by its owner only.
 
     The complete file appears under its name in one step, so that of several processes starting at
     once all read the same key and none reads half of one.
     """
-    path = _make_local_dir() / "secret_key"
+    path = _make_local_dir() / name
     if not path.exists():
-        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix="secret_key-")  # mode 0600
+        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f"{name}-")  # mode 0600
         try:
             with os.fdopen(descriptor, "w") as file:
-                file.write(get_random_secret_key())
+                file.write(make())
             os.link(draft, path)
         except FileExistsError:
             pass  # another process was first: its key counts
         finally:
             os.unlink(draft)
     return path.read_text().strip()
+
+
+def _local_secret_key() -> str:
+    return _local_secret("secret_key", get_random_secret_key)
+
+
+def _local_encryption_key() -> str:
+    return _local_secret(
+        "encryption_keys", lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    )
+
+
+DATABASE_POOL = env.int("DATABASE_POOL", 16)
+"""PostgreSQL connections of one process, at most."""
 
 
 def _database() -> dict[str, Any]:
@@ -80,11 +98,21 @@ def _database() -> dict[str, Any]:
         }
         # Django's default test database is in memory, where WAL and IMMEDIATE mean nothing.
         database["TEST"] = {"NAME": str(Path(database["NAME"]).with_name("test.sqlite3"))}
+    elif database["ENGINE"] == "django.db.backends.postgresql":
+        # Hundreds of cycles share these: each gives its connection back before it speaks outward.
+        pool = {"min_size": 0, "max_size": DATABASE_POOL, "timeout": 30}
+        database["OPTIONS"] = {"pool": pool, **database.get("OPTIONS", {})}
     return database
 
 
 # Not by env.str(): that takes a value that begins with "$" for the name of another variable.
 SECRET_KEY = os.environ.get("SECRET_KEY") or _local_secret_key()
+# What keys of users are stored under: the first encrypts, all decrypt.
+ENCRYPTION_KEYS = [
+    key.strip()
+    for key in (os.environ.get("ENCRYPTION_KEYS") or _local_encryption_key()).split(",")
+    if key.strip()
+]
 DEBUG = env.bool("DEBUG", False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 
@@ -93,6 +121,20 @@ MARKET_DATA_DIR = Path(
     BASE_DIR, env.str("MARKET_DATA_DIR", "") or BASE_DIR.parent / "shared" / "data"
 )
 
+# Venue → base URL that replaces every address of it, for a local server or a proxy of your own.
+VENUE_URLS = env.json("VENUE_URLS", {})
+
+# Real money: without this switch nothing that opens a position leaves for a venue.
+ALLOW_LIVE_TRADING = env.bool("ALLOW_LIVE_TRADING", False)
+# How long a dead holder keeps others out (docs/concurrency.md). The cycle's comes on top of its
+# model's deadline. Short ones are for tests that kill.
+DESK_LEASE_SECONDS = env.float("DESK_LEASE_SECONDS", 30)
+CYCLE_LEASE_SECONDS = env.float("CYCLE_LEASE_SECONDS", 30)
+
+# The fast beat between decisions: every so many seconds, spread over so many tasks.
+MARK_SECONDS = env.int("MARK_SECONDS", 15)
+MARK_SHARDS = env.int("MARK_SHARDS", 1)
+
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",
@@ -100,6 +142,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "django_celery_beat",
     "tradingagent.accounts",
     "market",
     "llm",
@@ -156,3 +199,39 @@ AUTH_PASSWORD_VALIDATORS = [
 # One clock everywhere; a user's own time zone is applied on the page only.
 USE_TZ = True
 TIME_ZONE = "UTC"
+
+# --- Work in the background -----------------------------------------------------------------------
+
+# Without Redis, tasks stay in the process that sends them: right for one process, and for no more.
+# The number of the database in this URL is the broker's; nothing else may live in that database.
+REDIS_URL = env.str("REDIS_URL", "")
+# How often what is held is valued and protected, and over how many tasks the bots are spread.
+MARK_SECONDS = env.int("MARK_SECONDS", 15)
+MARK_SHARDS = env.int("MARK_SHARDS", 1)
+
+CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_BROKER_TRANSPORT_OPTIONS = {} if REDIS_URL else {"polling_interval": 0.1}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Queues that never wait for one another: decisions take minutes, protection must not.
+CELERY_TASK_QUEUES = [Queue("cycles"), Queue("desk"), Queue("background")]
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_TASK_DEFAULT_QUEUE = "background"
+CELERY_TASK_ROUTES = {
+    "bots.run_cycle": {"queue": "cycles"},
+    "bots.mark_shard": {"queue": "desk"},
+    "bots.perform_action": {"queue": "desk"},
+    "bots.sweep": {"queue": "background"},
+}
+# A task is taken once, when it begins: one that died is never begun again, the next tick heals.
+CELERY_TASK_ACKS_LATE = False
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_RESULT_BACKEND = None
+CELERY_RESULT_EXPIRES = None  # no nightly task that clears results away
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+# Cycles wait for models and venues: threads. This pool knows no time limits; clients have deadlines.
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BEAT_SCHEDULER = "bots.beat:GridScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 2

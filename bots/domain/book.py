@@ -180,7 +180,7 @@ def fold_order_report(
     if moved.purpose is OrderPurpose.ENTRY and not order.filled_quantity:
         entries = book.entries_today if book.day == day else 0
         changes |= {"day": day, "entries_today": entries + 1}
-    return _fold_fills(book, report.fill, moved, instrument, notices, changes)
+    return fold_fills(book, report.fill, moved, instrument, notices, changes)
 
 
 def fold_contradiction(
@@ -205,10 +205,10 @@ def _fold_foreign(book: Book, report: OrderReport, instrument: Instrument) -> Fo
     if report.fill is None:
         return Folded(book)
     notices = _venue_exit_notices(report.fill)
-    return _fold_fills(book, report.fill, None, instrument, notices, {})
+    return fold_fills(book, report.fill, None, instrument, notices, {})
 
 
-def _fold_fills(
+def fold_fills(
     book: Book,
     fill: Fill,
     order: Order | None,
@@ -216,7 +216,8 @@ def _fold_fills(
     notices: tuple[Notice, ...],
     changes: dict[str, object],
 ) -> Folded:
-    """Fold a fill in its parts; `changes` go into the book with the first of them."""
+    """Fold a fill in its parts, by `order` (None: no order of ours); `changes` go into the book with the
+    first of them."""
     entries: list[LedgerEntry] = []
     trades: list[ClosedTrade] = []
     held = book.positions.get(fill.symbol)

@@ -8,8 +8,41 @@ import hashlib
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from enum import StrEnum
+from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
+
+
+class BotMode(StrEnum):
+    """With whose money a bot trades."""
+
+    PAPER = "PAPER"
+    LIVE = "LIVE"
+
+
+class BotStatus(StrEnum):
+    """What its owner wants of a bot. Only an ACTIVE one may open positions."""
+
+    DRAFT = "DRAFT"
+    ACTIVE = "ACTIVE"
+    PAUSED = "PAUSED"
+    ARCHIVED = "ARCHIVED"
+
+
+STATUS_MOVES: Final[dict[BotStatus, frozenset[BotStatus]]] = {
+    BotStatus.DRAFT: frozenset({BotStatus.ACTIVE, BotStatus.ARCHIVED}),
+    BotStatus.ACTIVE: frozenset({BotStatus.PAUSED}),
+    BotStatus.PAUSED: frozenset({BotStatus.ACTIVE, BotStatus.ARCHIVED}),
+    BotStatus.ARCHIVED: frozenset(),
+}
+
+
+class Schedule(StrEnum):
+    """When decisions are due: a little after bars close, or at steps from the bot's start."""
+
+    BAR_CLOSE = "BAR_CLOSE"
+    SPREAD = "SPREAD"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

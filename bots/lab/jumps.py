@@ -99,7 +99,7 @@ class JumpPlanner:
         start = index + 1
         if start >= self._last:
             return self._last
-        if not is_settled(self._desk):
+        if not is_settled(self._desk.ledger.book, self._desk.instruments):
             return start
         stop = min(self._attention.next_bar(start, self._ledger.book.positions), self._last)
         stop = min(stop, first_at_or_after(self._turns, start))

@@ -127,6 +127,16 @@ class BreakableBroker:
         return self.venue.cancel(client_order_id)
 
 
+class RememberingLedger(MemoryLedger):
+    """The memory ledger with the two acts that the database's needs rows for."""
+
+    def forget_slots(self) -> None:
+        self._slots.clear()
+
+    def heal(self) -> None:
+        return None
+
+
 @dataclass
 class Stand:
     """A desk and its parts, for tests to turn."""
@@ -148,6 +158,21 @@ class Stand:
         self.clock.advance_to(self.clock.now() + by)
 
 
+def _in_memory(bot: BotConfig, instruments, at: datetime) -> MemoryLedger:
+    return RememberingLedger(bot, at)
+
+
+def _in_database(bot: BotConfig, instruments, at: datetime):
+    from tests.bots.database_ledger import DatabaseLedger
+
+    return DatabaseLedger.opened(bot, instruments, at)
+
+
+LEDGERS = {"memory": _in_memory, "database": _in_database}
+LEDGER = "memory"
+"""Which ledger `stand` opens: `either_ledger` turns it."""
+
+
 def stand(
     limits: Limits | None = None,
     *answers: Decision,
@@ -165,7 +190,7 @@ def stand(
     broker = BreakableBroker(
         SimBroker(traded, settings=SimSettings(execute_on_quotes=True), cash=bot.capital)
     )
-    ledger = MemoryLedger(bot, START)
+    ledger = LEDGERS[LEDGER](bot, {item.symbol: item for item in traded}, START)
     desk = Desk(
         bot=bot, clock=clock, feed=feed, trader=trader, broker=broker, ledger=ledger,
         limits=limits or profile("balanced"),

@@ -1,0 +1,97 @@
+"""The owner's limits over all bots, re-checked at the claim of an opening order.
+
+It reads under the lock of the owner's `AccountLimits` row, so that of five bots deciding at one instant
+each sees the claims of those before it. Prices of other assets are their entry prices: what was staked.
+The asset that is ordered is valued at the order's own price.
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from django.db.models import Q
+from django.utils import timezone
+
+from bots import models
+from market.domain.enums import OrderPurpose
+from market.domain.numbers import ZERO
+from market.domain.orders import OPEN_STATUSES, Order
+from risk.account import AccountCaps, Stake, review_account
+from risk.models import AccountLimits
+
+
+class AccountCheck:
+    """Asked by the ledger with the orders of a claim, inside its transaction."""
+
+    def __init__(
+        self, owner_id: int, time_zone: str, bases: dict[str, tuple[str, Decimal]]
+    ) -> None:
+        """`bases`: base asset and contract size of each symbol."""
+        self._owner_id = owner_id
+        self._time_zone = time_zone
+        self._bases = bases
+
+    def __call__(self, orders: Sequence[Order]) -> str | None:
+        """The reason why the entry among the orders may not leave; None lets it pass. Locks the owner's
+        limits until the transaction ends."""
+        entry = next((one for one in orders if one.purpose is OrderPurpose.ENTRY), None)
+        row = AccountLimits.objects.select_for_update().filter(user_id=self._owner_id).first()
+        if row is None or entry is None:
+            return None
+        caps = AccountCaps(
+            exposure_per_asset=row.max_exposure_per_asset,
+            gross_exposure=row.max_gross_exposure,
+            margin_used=row.max_margin_used,
+            daily_loss=row.max_daily_loss,
+        )
+        if caps.is_empty:
+            return None
+        base, size = self._bases[entry.symbol]
+        price = entry.price or (entry.quote_quantity or ZERO)
+        coins = entry.quantity * size if entry.price else Decimal(1)
+        notional = coins * price
+        wanted = Stake(base=base, notional=notional, margin=notional / entry.leverage)
+        known = {base: entry.price} if entry.price else {}
+        stakes = [*self._held(known), *self._under_way(known, orders)]
+        lost = self._lost_today() if caps.daily_loss is not None else ZERO
+        denial = review_account(wanted, stakes, lost, caps, entry.symbol)
+        return None if denial is None else str(denial)
+
+    def _held(self, known: dict[str, Decimal]) -> list[Stake]:
+        found = models.Position.objects.filter(bot__owner_id=self._owner_id).only(
+            "base", "contract_size", "quantity", "entry_cost", "margin"
+        )
+        return [
+            Stake(
+                base=row.base,
+                notional=abs(row.quantity) * row.contract_size * known[row.base]
+                if row.base in known
+                else row.entry_cost,
+                margin=row.margin or row.entry_cost,
+            )
+            for row in found
+        ]
+
+    def _under_way(self, known: dict[str, Decimal], mine: Sequence[Order]) -> list[Stake]:
+        """Entries that may still fill, ours apart."""
+        found = models.Order.objects.filter(
+            Q(status__in=OPEN_STATUSES), bot__owner_id=self._owner_id, purpose=OrderPurpose.ENTRY
+        ).exclude(pk__in=[order.client_order_id for order in mine])
+        stakes = []
+        for row in found:
+            price = known.get(row.base, row.price)
+            left = (row.quantity - row.filled_quantity) * row.contract_size
+            notional = (row.quote_quantity or ZERO) if price is None else left * price
+            stakes.append(Stake(base=row.base, notional=notional, margin=notional / row.leverage))
+        return stakes
+
+    def _lost_today(self) -> Decimal:
+        """What all bots lost since the owner's midnight; one not seen today has lost nothing yet."""
+        zone = ZoneInfo(self._time_zone)
+        today = timezone.now().astimezone(zone).date()
+        lost = ZERO
+        states = models.BotState.objects.filter(bot__owner_id=self._owner_id)
+        for state in states.only("day_open_nav", "equity", "equity_at"):
+            if state.equity_at.astimezone(zone).date() == today and state.day_open_nav:
+                lost += state.day_open_nav - state.equity
+        return max(lost, ZERO)

@@ -1,0 +1,34 @@
+"""What is asked about bots, as values: a fixed number of queries each, however many rows there are.
+
+Money is added in Python or read off running balances: SQLite would add floats. Where a user is given,
+they get what is theirs; where a bot is given, the door has asked `access.require` before.
+"""
+
+from bots.queries.equity import EquityOf, equity_of
+from bots.queries.finding import BotNotFound, bot_named
+from bots.queries.halts import HaltLine, halts_over
+from bots.queries.history import (
+    CycleLine,
+    EventLine,
+    cycle_record,
+    cycles_of,
+    decisions_of,
+    events_after,
+)
+from bots.queries.holdings import (
+    HeldPosition,
+    OrderLine,
+    closed_trades_of,
+    ledger_of,
+    orders_of,
+    positions_of,
+)
+from bots.queries.paging import Page
+from bots.queries.portfolio import BotLine, LastCycle, Portfolio, Total, bots_of, portfolio
+
+__all__ = [
+    "BotLine", "BotNotFound", "CycleLine", "EquityOf", "EventLine", "HaltLine", "HeldPosition", "LastCycle",
+    "OrderLine", "Page", "Portfolio", "Total", "bot_named", "bots_of", "closed_trades_of",
+    "cycle_record", "cycles_of", "decisions_of", "equity_of", "events_after", "halts_over", "ledger_of", "orders_of",
+    "portfolio", "positions_of",
+]  # fmt: skip

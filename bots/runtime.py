@@ -1,0 +1,265 @@
+"""The one place that knows paper from live: a bot's row becomes a desk with its five ports.
+
+Everything else works through the ports. It starts nothing and keeps only what a process may share:
+its clock, and a scripted model that must not begin again at every decision.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from bots import models, rows
+from bots.account_check import AccountCheck
+from bots.desk import Desk
+from bots.domain.bot import BotConfig, BotMode
+from bots.ledger import DjangoLedger
+from bots.timing import Stages, Timed
+from llm.domain import Decision, DecisionView, StopRequirement
+from llm.ports import Trader
+from llm.services import record_calls, trader_for
+from llm.traders.registry import build_trader
+from market.domain.data import MarketSnapshot
+from market.domain.instruments import Instrument
+from market.ports import Broker, Clock, MarketFeed
+from market.services import open_sim_account
+from market.venues.clocks import SystemClock
+from market.venues.feeds import LiveFeed, feed_for
+from market.venues.paper_broker import PaperBroker
+from market.venues.paper_records import settings_of
+from market.venues.sim_venue.settings import SimSettings
+from risk.profiles import describe
+from tradingagent.accounts.outward import before_speaking_outward
+
+PATIENCE = timedelta(seconds=2)
+"""How long a cycle, a flatten or a manual order waits for the desk; a mark goes away at once."""
+EQUITY_EVERY = timedelta(minutes=1)
+PAPER_SLIPPAGE_BPS = Decimal(1)
+RULE_SECONDS = 0.0
+"""A rule decides at once; a model's deadline is its profile's."""
+
+_CLOCK = SystemClock()
+
+
+class CannotTrade(Exception):
+    """This bot can't be run as it stands; one sentence says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A desk put together, with the row it was made from and the times its stages took."""
+
+    bot: models.Bot
+    desk: Desk
+    ledger: DjangoLedger
+    broker: Broker
+    stages: Stages
+
+    def finish(self) -> None:
+        """Let the venue know that its last answers are booked, where it would tell them again."""
+        if isinstance(self.broker, PaperBroker):
+            self.broker.acknowledge()
+
+
+def load_bot(bot_id: UUID) -> models.Bot:
+    """A bot with everything that its desk is made from. Raises Bot.DoesNotExist."""
+    return models.Bot.objects.select_related(*DESK_ROWS).get(pk=bot_id)
+
+
+DESK_ROWS = (
+    "owner", "risk_profile", "model_profile__provider_key", "prompt_template", "sim_account",
+    "exchange_account",
+)  # fmt: skip
+
+
+def config_of(bot: models.Bot) -> BotConfig:
+    """The bot as the cycle knows it."""
+    return rows.config_of(bot, bot.owner.time_zone)
+
+
+def clock() -> Clock:
+    """The process's clock."""
+    return _CLOCK
+
+
+def open_feed(bot: models.Bot) -> LiveFeed:
+    """What the bot sees of its venue. Raises ValueError for a venue nobody knows."""
+    return feed_for(bot.venue, timedelta(seconds=bot.timeframe_seconds))
+
+
+def instruments_of(bot: models.Bot, feed: MarketFeed) -> dict[str, Instrument]:
+    """The bot's instruments by symbol. Raises CannotTrade for one that the venue does not list,
+    VenueUnavailable."""
+    listed = {instrument.symbol: instrument for instrument in feed.instruments()}
+    missing = [symbol for symbol in bot.symbols if symbol not in listed]
+    if missing:
+        raise CannotTrade(f"{bot.venue} does not list {', '.join(missing)}")
+    return {symbol: listed[symbol] for symbol in bot.symbols}
+
+
+def open_desk(
+    bot: models.Bot,
+    *,
+    patience: timedelta = PATIENCE,
+    equity_every: timedelta = timedelta(0),
+    snapshot: MarketSnapshot | None = None,
+) -> Running:
+    """Put a bot's desk together. `snapshot`: the market as just fetched for many bots. Raises CannotTrade."""
+    feed = open_feed(bot)
+    instruments = instruments_of(bot, feed)
+    config, stages = config_of(bot), Stages()
+    broker = open_broker(bot, instruments)
+    limits = bot.risk_profile.limits()
+    ledger = DjangoLedger(
+        config,
+        instruments,
+        patience=patience,
+        model_seconds=_thinking_seconds(bot),
+        equity_every=equity_every,
+        may_trade=_may_trade(bot),
+        recheck=AccountCheck(
+            bot.owner_id,
+            bot.owner.time_zone,
+            {one.symbol: (one.base, one.contract_size) for one in instruments.values()},
+        ),
+    )
+    desk = Desk(
+        bot=config,
+        clock=clock(),
+        feed=Timed(feed if snapshot is None else _Shown(feed, snapshot), _FEED, stages),
+        trader=Timed(_trader(bot), _TRADER, stages),
+        broker=Timed(broker, _BROKER, stages),
+        ledger=Timed(ledger, _LEDGER, stages),
+        limits=limits,
+        instruments=instruments,
+        described_limits=describe(limits),
+    )
+    return Running(bot=bot, desk=desk, ledger=ledger, broker=broker, stages=stages)
+
+
+def check_mode(bot: models.Bot) -> None:
+    """Raise CannotTrade for a mode in which this bot may not trade, or can't yet."""
+    if bot.mode == BotMode.LIVE:
+        raise CannotTrade("trading with real money is not built yet: use a paper bot")
+
+
+def open_account(bot: models.Bot) -> None:
+    """Give a new bot the account of its mode. Inside the transaction that saves the bot."""
+    if bot.mode == BotMode.PAPER:
+        settings_of_paper = SimSettings(slippage_bps=PAPER_SLIPPAGE_BPS, execute_on_quotes=True)
+        bot.sim_account = open_sim_account(bot.currency, bot.capital, settings_of_paper)
+
+
+def open_broker(bot: models.Bot, instruments: dict[str, Instrument]) -> Broker:
+    """Where the bot's orders go. Raises CannotTrade."""
+    match BotMode(bot.mode):
+        case BotMode.PAPER if bot.sim_account is not None:
+            return paper_broker(bot, instruments)
+        case _:
+            check_mode(bot)
+            raise CannotTrade(f"{bot.name} has no account to trade on")
+
+
+def paper_broker(bot: models.Bot, instruments: dict[str, Instrument]) -> PaperBroker:
+    """The simulated venue of a bot that has an account there."""
+    account = bot.sim_account
+    if account is None:
+        raise CannotTrade(f"{bot.name} has no simulated account")
+    return PaperBroker(account.pk, instruments.values(), settings_of(account.settings), row=account)
+
+
+def peeks_quietly(
+    bot: models.Bot, instruments: dict[str, Instrument], seen: MarketSnapshot
+) -> bool:
+    """True when nothing has happened at the venue that the ledger should hear of. A real venue has to be
+    asked, by whoever holds the desk."""
+    match BotMode(bot.mode):
+        case BotMode.PAPER:
+            return not paper_broker(bot, instruments).peek(seen)
+        case BotMode.LIVE:
+            return False
+
+
+def _may_trade(bot: models.Bot) -> Any:
+    match BotMode(bot.mode):
+        case BotMode.PAPER:
+            return lambda: True
+        case BotMode.LIVE:
+            return lambda: bool(settings.ALLOW_LIVE_TRADING)
+
+
+def bar_is_closed(bot: models.Bot, due_at: datetime) -> bool:
+    """True when the feed shows the candle that closed at `due_at`."""
+    return open_feed(bot).is_bar_closed(bot.symbols, due_at)
+
+
+# --- traders --------------------------------------------------------------------------------------
+
+_models: dict[UUID, tuple[object, Trader]] = {}
+_MODELS_KEPT = 2000
+
+
+def _trader(bot: models.Bot) -> Trader:
+    if bot.model_profile is None:
+        return build_trader(bot.trader, bot.trader_params)
+    made_of = (bot.model_profile_id, bot.prompt_template_id, bot.owner_words)
+    known = _models.get(bot.id)
+    if known is None or known[0] != made_of:
+        if len(_models) > _MODELS_KEPT:
+            _models.clear()
+        trader = trader_for(bot.model_profile, bot.prompt_template, bot.owner_words)
+        known = _models[bot.id] = (made_of, trader)
+    return BilledTrader(known[1], bot)
+
+
+def _thinking_seconds(bot: models.Bot) -> float:
+    return RULE_SECONDS if bot.model_profile is None else bot.model_profile.deadline_seconds
+
+
+class BilledTrader:
+    """A model as a trader: asked with no transaction open and no connection held; its calls are recorded."""
+
+    def __init__(self, trader: Trader, bot: models.Bot) -> None:
+        self._trader = trader
+        self._bot = bot
+
+    @property
+    def name(self) -> str:
+        return self._trader.name
+
+    @property
+    def stop(self) -> StopRequirement:
+        return self._trader.stop
+
+    def decide(self, view: DecisionView) -> Decision:
+        before_speaking_outward()
+        decision = self._trader.decide(view)
+        record_calls(f"bot:{self._bot.id}", decision, self._bot.model_profile, clock().now())
+        return decision
+
+
+class _Shown:
+    """A feed that shows the snapshot which was fetched for many."""
+
+    def __init__(self, feed: MarketFeed, snapshot: MarketSnapshot) -> None:
+        self._feed = feed
+        self._snapshot = snapshot
+
+    def instruments(self) -> Any:
+        return self._feed.instruments()
+
+    def snapshot(self, symbols: Any, now: datetime) -> MarketSnapshot:
+        del symbols, now
+        return self._snapshot
+
+
+_FEED = {"snapshot": "market"}
+_TRADER = {"decide": "decide"}
+_BROKER = {"sync": "sync", "submit": "submit", "lookup": "look up", "cancel": "cancel"}
+_LEDGER = {
+    "open_cycle": "open the cycle", "take_desk": "take the desk", "release_desk": "release the desk",
+    "apply": "book", "write_orders": "write orders", "claim": "claim", "close_cycle": "close the cycle",
+}  # fmt: skip

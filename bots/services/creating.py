@@ -1,0 +1,225 @@
+"""A bot is made, or told otherwise. Everything is checked before anything is written."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from bots import events, models, runtime
+from bots.books import open_books
+from bots.domain.bot import BotMode, BotStatus, Schedule
+from bots.domain.events import EventKind
+from bots.domain.slots import default_schedule
+from bots.schedule import schedule_bot
+from llm.domain import StopRequirement
+from llm.models import ModelProfile, PromptTemplate
+from llm.traders.registry import TraderConfigurationError, build_trader
+from market.domain.enums import InstrumentStatus
+from market.domain.instruments import Instrument
+from market.domain.numbers import plain
+from market.errors import VenueUnavailable
+from risk.domain import Limits
+from risk.models import RiskProfile
+from tradingagent.accounts.access import NotYours, require
+from tradingagent.accounts.models import User
+from tradingagent.accounts.services import audit
+
+SHORTEST_INTERVAL = 5
+
+
+class BotRefused(ValueError):
+    """The bot can't be made, or told, as asked; one sentence says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotWish:
+    """What is asked of a new bot. Intervals in seconds, capital in the settlement currency. Either a
+    `trader` (a baseline's name) or a `model_profile`; no `schedule`: the usual one of its interval."""
+
+    owner: User
+    mode: BotMode
+    venue: str
+    symbols: tuple[str, ...]
+    capital: Decimal
+    risk_profile: RiskProfile
+    trader: str = ""
+    params: dict[str, str] = field(default_factory=dict)
+    model_profile: ModelProfile | None = None
+    prompt_template: PromptTemplate | None = None
+    owner_words: str = ""
+    interval_seconds: int = 180
+    timeframe_seconds: int = 180
+    schedule: Schedule | None = None
+    charge_llm_cost: bool = True
+    name: str = ""
+
+
+def create_bot(wish: BotWish, *, by: User | str) -> models.Bot:
+    """Make a bot in DRAFT with its books opened. Raises BotRefused; VenueUnavailable when the venue can't
+    say what it lists."""
+    bot = models.Bot(
+        id=uuid4(),
+        owner=wish.owner,
+        name=wish.name,
+        mode=wish.mode,
+        venue=wish.venue,
+        symbols=sorted(set(wish.symbols)),
+        capital=wish.capital,
+        trader=wish.trader,
+        trader_params=wish.params,
+        model_profile=wish.model_profile,
+        prompt_template=wish.prompt_template,
+        owner_words=wish.owner_words,
+        risk_profile=wish.risk_profile,
+        interval_seconds=wish.interval_seconds,
+        timeframe_seconds=wish.timeframe_seconds,
+        charge_llm_cost=wish.charge_llm_cost,
+    )
+    bot.shard_key = bot.id.int % models.SHARD_KEYS
+    bot.schedule = wish.schedule or default_schedule(wish.interval_seconds, wish.timeframe_seconds)
+    bot.name = bot.name or _free_name(bot)
+    bot.currency = _checked(bot)
+    with transaction.atomic():
+        runtime.open_account(bot)
+        bot.save(force_insert=True)
+        open_books(runtime.config_of(bot), runtime.clock().now())
+        audit(by, "create_bot", bot, after=_told(bot))
+        _emit(bot, "created")
+    return bot
+
+
+_MAY_CHANGE = frozenset(
+    {
+        "name", "symbols", "trader", "trader_params", "model_profile", "prompt_template", "owner_words",
+        "risk_profile", "interval_seconds", "timeframe_seconds", "schedule", "charge_llm_cost",
+    }
+)  # fmt: skip
+
+
+def update_bot(bot_id: UUID, changes: dict[str, Any], *, by: User | str) -> models.Bot:
+    """Tell a bot otherwise; it does so from its next cycle. Raises BotRefused for what can't be changed,
+    makes no sense, or would leave a position behind."""
+    unknown = sorted(set(changes) - _MAY_CHANGE)
+    if unknown:
+        raise BotRefused(f"{unknown[0]} of a bot can't be changed")
+    bot = runtime.load_bot(bot_id)
+    if bot.status == BotStatus.ARCHIVED:
+        raise BotRefused(f"{bot.name} is archived")
+    before = _told(bot)
+    for name, value in changes.items():
+        setattr(bot, name, sorted(set(value)) if name == "symbols" else value)
+    if "schedule" not in changes:
+        bot.schedule = default_schedule(bot.interval_seconds, bot.timeframe_seconds)
+    if _checked(bot) != bot.currency:
+        raise BotRefused(f"{bot.name} keeps its books in {bot.currency}: one currency each bot")
+    with transaction.atomic():
+        models.Bot.objects.select_for_update().get(pk=bot.pk)
+        held = models.Position.objects.filter(bot=bot).exclude(symbol__in=bot.symbols)
+        living = models.Order.objects.filter(bot=bot, status__in=models.LIVING_STATUSES)
+        left = {*held.values_list("symbol", flat=True)}
+        left |= {*living.exclude(symbol__in=bot.symbols).values_list("symbol", flat=True)}
+        if left:
+            raise BotRefused(f"{', '.join(sorted(left))} is still held or resting: close it first")
+        bot.save(update_fields=[*changes, "schedule"])
+        if bot.status == BotStatus.ACTIVE:
+            schedule_bot(bot)
+        audit(by, "update_bot", bot, before=before, after=_told(bot))
+        _emit(bot, "updated")
+    return bot
+
+
+# --- what makes sense -----------------------------------------------------------------------------
+
+
+def _checked(bot: models.Bot) -> str:
+    """Check a bot as a whole; its settlement currency. Raises BotRefused, VenueUnavailable."""
+    try:
+        runtime.check_mode(bot)
+    except runtime.CannotTrade as error:
+        raise BotRefused(str(error)) from None
+    if not bot.symbols:
+        raise BotRefused("a bot needs at least one symbol")
+    if bot.capital <= 0:
+        raise BotRefused(f"the capital must be above zero, not {plain(bot.capital)}")
+    if bot.interval_seconds < SHORTEST_INTERVAL:
+        raise BotRefused(f"the interval is at least {SHORTEST_INTERVAL} s")
+    if bot.timeframe_seconds < 60 or bot.timeframe_seconds % 60:
+        raise BotRefused("the timeframe is in whole minutes")
+    currencies = {instrument.settle for instrument in _instruments(bot)}
+    if len(currencies) > 1:
+        raise BotRefused(f"one settlement currency each bot, not {', '.join(sorted(currencies))}")
+    limits = bot.risk_profile.limits()
+    for row in (bot.risk_profile, bot.model_profile, bot.prompt_template):
+        try:
+            if row is not None:
+                require(bot.owner, row, "view")
+        except NotYours as error:
+            raise BotRefused(str(error)) from None
+    _check_trader(bot, limits)
+    try:
+        bot.clean_fields(exclude=["sim_account", "currency", "shard_key"])
+    except ValidationError as error:
+        name, messages = next(iter(error.message_dict.items()))
+        raise BotRefused(f"{name}: {messages[0]}") from None
+    same = models.Bot.objects.filter(owner=bot.owner, name=bot.name).exclude(pk=bot.pk)
+    if same.exists():
+        raise BotRefused(f"there is a bot {bot.name!r} already")
+    return currencies.pop()
+
+
+def _instruments(bot: models.Bot) -> list[Instrument]:
+    try:
+        found = list(runtime.instruments_of(bot, runtime.open_feed(bot)).values())
+    except VenueUnavailable:
+        raise
+    except (ValueError, runtime.CannotTrade) as error:
+        raise BotRefused(str(error)) from None
+    for instrument in found:
+        if instrument.status is not InstrumentStatus.TRADING:
+            raise BotRefused(f"{instrument.symbol} is {instrument.status} at {bot.venue}")
+    return found
+
+
+def _check_trader(bot: models.Bot, limits: Limits) -> None:
+    if bool(bot.trader) == (bot.model_profile is not None):
+        raise BotRefused("name a trader or a model, and not both")
+    if not bot.trader:
+        if bot.trader_params:
+            raise BotRefused("parameters belong to a trader, not to a model")
+        return
+    try:
+        trader = build_trader(bot.trader, bot.trader_params)
+    except TraderConfigurationError as error:
+        raise BotRefused(str(error)) from None
+    if limits.stop_required and trader.stop is StopRequirement.NONE and trader.name != "flat":
+        raise BotRefused(
+            f"{trader.name} names no stop and the profile {limits.name} requires one: give it one "
+            "(--param stop_atr=3 --param reward=2), or use the profile raw"
+        )
+
+
+def _free_name(bot: models.Bot) -> str:
+    """A name from what the bot does, with a number when it is taken."""
+    mind = bot.trader or (bot.model_profile.name if bot.model_profile else "bot")
+    base = f"{mind} on {', '.join(symbol.split('/')[0] for symbol in bot.symbols)}"[:70]
+    taken = set(models.Bot.objects.filter(owner=bot.owner).values_list("name", flat=True))
+    if base not in taken:
+        return base
+    return next(name for n in range(2, 10_000) if (name := f"{base} {n}") not in taken)
+
+
+def _told(bot: models.Bot) -> dict[str, Any]:
+    return {
+        "name": bot.name, "mode": bot.mode, "venue": bot.venue, "symbols": bot.symbols,
+        "trader": bot.trader, "params": bot.trader_params,
+        "model_profile": bot.model_profile and bot.model_profile.name,
+        "risk_profile": bot.risk_profile.name, "interval_seconds": bot.interval_seconds,
+        "timeframe_seconds": bot.timeframe_seconds, "capital": plain(bot.capital),
+    }  # fmt: skip
+
+
+def _emit(bot: models.Bot, act: str) -> None:
+    events.emit(bot.pk, [(runtime.clock().now(), EventKind.BOT, {"act": act})])

@@ -1,0 +1,171 @@
+"""The kill switch: nothing that opens leaves, for a bot, for a user's bots, for all; until a person resumes.
+
+The halt and the update of every bot in scope are one transaction. A claim locks its bot's row: one that
+came first has left and is named in the answer, one that comes later finds the bot halted.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
+
+from bots import acts, models, runtime
+from bots.domain.bot import BotStatus
+from bots.domain.events import EventKind
+from bots.models import HaltScope
+from bots.services.acting import flatten_bot
+from market.domain.enums import OrderPurpose, OrderStatus
+from tradingagent.accounts.models import User
+from tradingagent.accounts.services import audit
+
+IN_FLIGHT = (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
+
+
+class NothingToResume(ValueError):
+    """No halt of this scope is in force."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Halted:
+    """A halt in force: the bots it covers, the entries that had left before it, the flattens that began."""
+
+    halt: models.TradingHalt
+    bots: tuple[UUID, ...]
+    in_flight: tuple[str, ...]
+    actions: tuple[UUID, ...] = ()
+
+
+def halt(
+    *,
+    by: User | str,
+    reason: str = "",
+    bot_id: UUID | None = None,
+    user: User | None = None,
+    flatten: bool = False,
+) -> Halted:
+    """Halt one bot, all bots of a user, or (neither) all there are; in force when this returns."""
+    now, label = timezone.now(), by.email if isinstance(by, User) else by
+    with transaction.atomic():
+        row = models.TradingHalt.objects.create(
+            scope=_scope(bot_id, user),
+            bot_id=bot_id,
+            user=user,
+            reason=reason,
+            flatten=flatten,
+            halted_by=label,
+            halted_at=now,
+        )
+        bots = _in_scope(bot_id, user)
+        ids = tuple(bots.order_by("pk").values_list("pk", flat=True))
+        _change(ids, is_halted=True, act="halt", reason=reason, by=label)
+        in_flight = models.Order.objects.filter(
+            bot_id__in=ids, purpose=OrderPurpose.ENTRY, status__in=IN_FLIGHT
+        )
+        under_way = tuple(in_flight.values_list("pk", flat=True))
+        audit(by, "halt", row, after={"reason": reason, "bots": len(ids), "flatten": flatten})
+    actions = []
+    if flatten:  # each its own transaction: the halt is in force already
+        actions = [flatten_bot(one, by=by, request_id=f"halt:{row.pk}").pk for one in _held(ids)]
+    return Halted(halt=row, bots=ids, in_flight=under_way, actions=tuple(actions))
+
+
+def resume(
+    *, by: User | str, bot_id: UUID | None = None, user: User | None = None
+) -> tuple[models.TradingHalt, ...]:
+    """End the halts of exactly this scope; a bot stays halted while a wider one covers it. Resuming one
+    bot also ends what its hard drawdown has halted. Raises NothingToResume, DeskBusy, VenueUnavailable.
+    """
+    label = by.email if isinstance(by, User) else by
+    with transaction.atomic():
+        ended = tuple(
+            models.TradingHalt.objects.select_for_update().filter(
+                Q(bot=bot_id) if bot_id is not None else Q(bot__isnull=True),
+                scope=_scope(bot_id, user),
+                user=user,
+                resumed_at__isnull=True,
+            )
+        )
+        for row in ended:
+            row.resumed_by, row.resumed_at = label, timezone.now()
+            row.save(update_fields=["resumed_by", "resumed_at"])
+            audit(by, "resume", row)
+        if ended:
+            ids = tuple(
+                _in_scope(bot_id, user)
+                .exclude(_covered())
+                .order_by("pk")
+                .values_list("pk", flat=True)
+            )
+            _change(ids, is_halted=False, act="resume", reason="", by=label)
+    resumed = bot_id is not None and _resume_breakers(bot_id, by)
+    if not ended and not resumed:
+        raise NothingToResume("nothing is halted here")
+    return ended
+
+
+def _resume_breakers(bot_id: UUID, by: User | str) -> bool:
+    running = runtime.open_desk(runtime.load_bot(bot_id))
+    if not acts.resume_breakers(running.desk):
+        return False
+    running.finish()
+    audit(by, "resume_breakers", running.bot)
+    return True
+
+
+def _scope(bot_id: UUID | None, user: User | None) -> HaltScope:
+    if bot_id is not None and user is not None:
+        raise ValueError("halt a bot or a user, not both")
+    if bot_id is not None:
+        return HaltScope.BOT
+    return HaltScope.ALL if user is None else HaltScope.USER
+
+
+def _in_scope(bot_id: UUID | None, user: User | None) -> QuerySet[models.Bot]:
+    bots = models.Bot.objects.exclude(status=BotStatus.ARCHIVED)
+    if bot_id is not None:
+        return bots.filter(pk=bot_id)
+    return bots if user is None else bots.filter(owner=user)
+
+
+def _covered() -> Exists:
+    """A halt that is still in force covers the bot."""
+    covers = Q(scope=HaltScope.ALL) | Q(bot=OuterRef("pk")) | Q(user=OuterRef("owner"))
+    return Exists(models.TradingHalt.objects.filter(covers, resumed_at__isnull=True))
+
+
+def is_covered(bot: models.Bot) -> bool:
+    """True while a halt covers this bot: one made after the halt, too."""
+    return models.Bot.objects.filter(_covered(), pk=bot.pk).exists()
+
+
+def _change(ids: tuple[UUID, ...], *, is_halted: bool, act: str, reason: str, by: str) -> None:
+    """Set the flag on every bot and tell each, in three queries however many there are."""
+    models.Bot.objects.filter(pk__in=ids).update(
+        is_halted=is_halted, event_sequence=F("event_sequence") + 1
+    )
+    now = timezone.now()
+    models.Event.objects.bulk_create(
+        models.Event(
+            bot_id=bot_id,
+            sequence=sequence,
+            at=now,
+            kind=EventKind.BOT,
+            payload={"act": act, "reason": reason, "by": by},
+        )
+        for bot_id, sequence in models.Bot.objects.filter(pk__in=ids).values_list(
+            "pk", "event_sequence"
+        )
+    )
+
+
+def _held(ids: tuple[UUID, ...]) -> list[UUID]:
+    """Those that hold something or have an order that may still fill."""
+    positions = models.Position.objects.filter(bot=OuterRef("pk"), is_dust=False)
+    orders = models.Order.objects.filter(bot=OuterRef("pk"), status__in=models.LIVING_STATUSES)
+    return list(
+        models.Bot.objects.filter(Exists(positions) | Exists(orders), pk__in=ids).values_list(
+            "pk", flat=True
+        )
+    )

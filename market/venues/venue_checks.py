@@ -1,0 +1,46 @@
+"""What `doctor` says of a venue: where it is spoken to, whether it answers, how far its clock is off.
+
+It changes nothing and never raises for a venue that is down: that is what it reports. The trap avoided:
+a clock that is off by a minute shows as refused orders and stale prices; here it shows as itself.
+"""
+
+import time
+from datetime import UTC, datetime
+
+from market.domain.data import to_milliseconds
+from market.errors import VenueUnavailable
+from market.venues.ccxt_quotes import instant
+from market.venues.feeds import venue_data
+
+
+def describe_venue(venue: str) -> dict[str, object]:
+    """Return `venue`, `addresses` in force, `redirected` (by VENUE_URLS), `proof` (empty: unproven),
+    `reachable`, `latency_ms`, `clock_ahead_ms` of the venue (None where it tells no time) and `problem`.
+
+    The latency is that of one small request once the connection stands. Raises ValueError for an
+    unknown venue, or an address in VENUE_URLS that is none.
+    """
+    client = venue_data(venue).client
+    report: dict[str, object] = {
+        "venue": venue,
+        "addresses": list(client.addresses),
+        "redirected": client.base_url is not None,
+        "proof": client.spec.proof,
+        "reachable": False,
+        "latency_ms": None,
+        "clock_ahead_ms": None,
+        "problem": None,
+    }
+    method = "fetch_time" if client.offers("fetchTime") else "fetch_markets"
+    try:
+        client.call(method)
+        began, sent = time.monotonic(), datetime.now(UTC)
+        told = client.call(method)
+        taken_ms = int((time.monotonic() - began) * 1000)
+    except VenueUnavailable as error:
+        return {**report, "problem": str(error)}
+    report |= {"reachable": True, "latency_ms": taken_ms}
+    at = instant(told) if method == "fetch_time" else None
+    if at is not None:  # halfway through the request
+        report["clock_ahead_ms"] = at - to_milliseconds(sent) - taken_ms // 2
+    return report

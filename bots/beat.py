@@ -6,7 +6,7 @@ changes and compares all entries, writes them back one by one, and reads the int
 """
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from celery.schedules import schedstate
@@ -21,7 +21,7 @@ CHECK_SECONDS = 2.0
 BATCH = 500
 
 
-class GridEntry(ModelEntry):
+class GridEntry(ModelEntry):  # type: ignore[misc]  # has no types
     """An entry whose `last_run_at` stands on its grid. One without a phase is left as the original has it."""
 
     def __init__(self, model: Any, app: Any = None) -> None:
@@ -51,11 +51,15 @@ class GridEntry(ModelEntry):
         return schedstate(is_due, wait)
 
 
-class GridScheduler(DatabaseScheduler):
+class GridScheduler(DatabaseScheduler):  # type: ignore[misc]  # has no types
     """The scheduler of this program: `CELERY_BEAT_SCHEDULER`. Mends the schedule when it starts."""
 
     Entry = GridEntry
     _checked_at = float("-inf")
+    _last_timestamp: datetime | None = None
+    _heap_invalidated = False
+    _schedule: dict[str, GridEntry] | None = None
+    _dirty: set[str]
 
     def setup_schedule(self) -> None:
         done = sync_schedule()

@@ -137,9 +137,10 @@ def _diagnosed(lease: DeskLease, *, to_open: bool) -> int:
 def let_go(lease: DeskLease) -> None:
     """End a lease without writing; nothing when it was lost."""
     if lease.held:
-        models.Bot.objects.filter(
-            pk=lease.bot_id, fence=lease.fence, desk_owner=lease.owner
-        ).update(desk_until=None, desk_owner="")
+        # By the owner alone, a new name for each holder: the fence is not known until the book is read.
+        models.Bot.objects.filter(pk=lease.bot_id, desk_owner=lease.owner).update(
+            desk_until=None, desk_owner=""
+        )
         lease.held = False
 
 

@@ -118,11 +118,13 @@ class DjangoLedger:
             return True
         if not leases.take(self._lease, self._patience):
             return False
-        if not self._load():
-            self._lease.held = True
-            leases.let_go(self._lease)
-            return False
-        return True
+        loaded = False
+        try:
+            loaded = self._load()
+        finally:
+            if not loaded:
+                leases.let_go(self._lease)
+        return loaded
 
     def release_desk(self) -> None:
         if not self._lease.held:

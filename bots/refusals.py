@@ -3,7 +3,9 @@
 from bots.acts import DeskBusy
 from bots.ports import LeaseLost
 from bots.runtime import CannotTrade
-from market.errors import AccountUnusable, VenueUnavailable
+from market.errors import AccountUnusable, StaleData, VenueUnavailable
 
-REFUSALS = (ValueError, DeskBusy, LeaseLost, CannotTrade, VenueUnavailable, AccountUnusable)
+REFUSALS = (
+    ValueError, DeskBusy, LeaseLost, CannotTrade, VenueUnavailable, AccountUnusable, StaleData,
+)  # fmt: skip
 """ValueError has BotRefused, NotNow and NothingToResume under it."""

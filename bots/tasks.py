@@ -17,7 +17,7 @@ from bots import models, runtime, schedule, services
 from bots.domain.bot import BotStatus, Schedule
 from bots.domain.slots import slot_text
 from bots.ports import LeaseLost
-from market.errors import VenueUnavailable
+from market.errors import AccountUnusable, StaleData, VenueUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ BAR_LOOKS: Final = 5
 LOOK_AGAIN_SECONDS: Final = 2
 
 
-@shared_task(name=schedule.RUN_CYCLE)
+@shared_task(name=schedule.RUN_CYCLE)  # type: ignore[untyped-decorator]
 def run_cycle(bot_id: str, request_id: str | None = None, attempt: int = 0) -> None:
     """Decide for a bot: the slot that is due now or, with a request id, out of turn."""
     with _told(f"cycle of {bot_id}"):
@@ -36,21 +36,21 @@ def run_cycle(bot_id: str, request_id: str | None = None, attempt: int = 0) -> N
             _run_due(UUID(bot_id), attempt)
 
 
-@shared_task(name=schedule.MARK_SHARD)
+@shared_task(name=schedule.MARK_SHARD)  # type: ignore[untyped-decorator]
 def mark_shard(shard: int, of: int) -> None:
     """Value, reconcile and protect the bots of a shard."""
     with _told(f"mark of shard {shard}"):
         services.mark_shard(shard, of)
 
 
-@shared_task(name="bots.perform_action")
+@shared_task(name="bots.perform_action")  # type: ignore[untyped-decorator]
 def perform_action(action_id: str) -> None:
     """Do what a person asked of a bot's desk."""
     with _told(f"action {action_id}"):
         services.perform_action(UUID(action_id))
 
 
-@shared_task(name=schedule.SWEEP)
+@shared_task(name=schedule.SWEEP)  # type: ignore[untyped-decorator]
 def sweep() -> None:
     """Clear up after dead workers."""
     with _told("sweep"):
@@ -81,7 +81,7 @@ def _told(what: str) -> Iterator[None]:
         yield
     except LeaseLost as lost:
         logger.info("%s: %s", what, lost)
-    except (VenueUnavailable, runtime.CannotTrade) as error:
+    except (VenueUnavailable, StaleData, AccountUnusable, runtime.CannotTrade) as error:
         logger.warning("%s: %s", what, error)
     except Exception:
         logger.exception("%s failed", what)

@@ -65,12 +65,14 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker("database")
         if item.get_closest_marker("recorded_data") and not settings.MARKET_DATA_DIR.is_dir():
             item.add_marker(no_data)
-    # What is about the other database is left out, not skipped: `.ci/run` runs it there.
-    other = "sqlite" if _database() == "postgres" else "postgres"
-    left_out = [item for item in items if item.get_closest_marker(other)]
+    # What is about another database is left out, not skipped: `.ci/run` runs it there.
+    foreign = {"sqlite" if _database() == "postgres" else "postgres"}
+    if not settings.REDIS_URL:
+        foreign.add("redis")
+    left_out = [item for item in items if foreign & {mark.name for mark in item.iter_markers()}]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if not item.get_closest_marker(other)]
+        items[:] = [item for item in items if item not in left_out]
 
 
 def _keywords(report):

@@ -16,7 +16,6 @@ from typing import Any
 import environ
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
-from kombu import Queue
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 LOCAL_DIR = BASE_DIR / ".local"
@@ -205,15 +204,12 @@ TIME_ZONE = "UTC"
 # Without Redis, tasks stay in the process that sends them: right for one process, and for no more.
 # The number of the database in this URL is the broker's; nothing else may live in that database.
 REDIS_URL = env.str("REDIS_URL", "")
-# How often what is held is valued and protected, and over how many tasks the bots are spread.
-MARK_SECONDS = env.int("MARK_SECONDS", 15)
-MARK_SHARDS = env.int("MARK_SHARDS", 1)
 
 CELERY_BROKER_URL = REDIS_URL or "memory://"
 CELERY_BROKER_TRANSPORT_OPTIONS = {} if REDIS_URL else {"polling_interval": 0.1}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Queues that never wait for one another: decisions take minutes, protection must not.
-CELERY_TASK_QUEUES = [Queue("cycles"), Queue("desk"), Queue("background")]
+CELERY_TASK_QUEUES: dict[str, dict[str, str]] = {"cycles": {}, "desk": {}, "background": {}}
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_DEFAULT_QUEUE = "background"
 CELERY_TASK_ROUTES = {

@@ -1,6 +1,7 @@
 """Rows of the desk (docs/concurrency.md says who may write them). Foreign keys point down, never up."""
 
 from bots.models.acts import (
+    CLOSING,
     ActionKind,
     ActionStatus,
     Event,
@@ -28,6 +29,7 @@ from bots.models.trading import (
 )
 
 __all__ = [
+    "CLOSING",
     "LIVING_STATUSES",
     "SHARD_KEYS",
     "ActionKind",

@@ -107,6 +107,10 @@ class ActionKind(models.TextChoices):
     ORDER = "ORDER"
 
 
+CLOSING = (ActionKind.FLATTEN, ActionKind.CLOSE)
+"""What may be begun again: closing what is closed does nothing."""
+
+
 class ActionStatus(models.TextChoices):
     """How far it got."""
 

@@ -4,6 +4,7 @@ Money is added in Python or read off running balances: SQLite would add floats. 
 they get what is theirs; where a bot is given, the door has asked `access.require` before.
 """
 
+from bots.queries.books import book_differences, exposed_bots
 from bots.queries.equity import EquityOf, equity_of
 from bots.queries.finding import BotNotFound, bot_named
 from bots.queries.halts import HaltLine, halts_over
@@ -28,7 +29,7 @@ from bots.queries.portfolio import BotLine, LastCycle, Portfolio, Total, bots_of
 
 __all__ = [
     "BotLine", "BotNotFound", "CycleLine", "EquityOf", "EventLine", "HaltLine", "HeldPosition", "LastCycle",
-    "OrderLine", "Page", "Portfolio", "Total", "bot_named", "bots_of", "closed_trades_of",
-    "cycle_record", "cycles_of", "decisions_of", "equity_of", "events_after", "halts_over", "ledger_of", "orders_of",
+    "OrderLine", "Page", "Portfolio", "Total", "book_differences", "bot_named", "bots_of", "closed_trades_of",
+    "cycle_record", "cycles_of", "decisions_of", "equity_of", "events_after", "exposed_bots", "halts_over", "ledger_of", "orders_of",
     "portfolio", "positions_of",
 ]  # fmt: skip

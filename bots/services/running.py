@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import Q
 from django.utils import timezone
 
 from bots import leases, models, runtime
@@ -13,7 +12,7 @@ from bots.cycle import run_cycle
 from bots.domain.bot import BotStatus
 from bots.domain.records import CycleOutcome, CycleRecord
 from bots.enqueue import enqueue
-from bots.models import ActionStatus
+from bots.models import CLOSING, ActionStatus
 
 logger = logging.getLogger(__name__)
 
@@ -68,20 +67,20 @@ def _run(bot: models.Bot, slot: str) -> Run | None:
 
 
 def sweep() -> dict[str, int]:
-    """Mark dead cycles ABANDONED, send actions again that nobody took, end those whose worker died (marks
-    go on closing what they began); how many of each."""
+    """Mark dead cycles ABANDONED, send actions again that nobody took, and closes whose worker died (what
+    is closed twice is closed once; an order by hand has failed); how many of each."""
     abandoned = leases.abandon_expired()
     now = timezone.now()
     lost = models.ManualAction.objects.filter(
-        Q(status=ActionStatus.RUNNING), requested_at__lt=now - ACTION_TAKES
-    ).update(
-        status=ActionStatus.FAILED,
-        done_at=now,
-        result={"error": "whoever ran it is gone; what it began to close is being closed"},
+        status=ActionStatus.RUNNING, requested_at__lt=now - ACTION_TAKES
     )
+    failed = lost.exclude(kind__in=CLOSING).update(
+        status=ActionStatus.FAILED, done_at=now, result={"error": "whoever ran it is gone"}
+    )
+    lost.update(status=ActionStatus.PENDING)
     waiting = models.ManualAction.objects.filter(
         status=ActionStatus.PENDING, requested_at__lt=now - ACTION_WAITS
     ).values_list("pk", flat=True)[:1000]
     for action_id in waiting:
         enqueue("bots.perform_action", action_id=str(action_id))
-    return {"abandoned": abandoned, "lost_actions": lost, "sent_again": len(waiting)}
+    return {"abandoned": abandoned, "lost_actions": failed, "sent_again": len(waiting)}

@@ -174,7 +174,8 @@ class VenueClient:
                 self._pace.rest(_retry_after(client) or REST_SECONDS)
                 raise VenueUnavailable(f"{self.venue} says that we ask too often") from error
             if isinstance(error, library.OperationFailed):
-                raise VenueUnavailable(f"{self.venue} can't be reached: {_words(error)}") from error
+                kind = type(error).__name__  # not its text, which is an address
+                raise VenueUnavailable(f"{self.venue} can't be reached: {kind}") from error
             raise VenueUnavailable(f"{self.venue} refuses {method}: {_words(error)}") from error
         except _UNREADABLE as error:
             raise VenueUnavailable(

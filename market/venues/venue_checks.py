@@ -6,6 +6,7 @@ a clock that is off by a minute shows as refused orders and stale prices; here i
 
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 from market.domain.data import to_milliseconds
 from market.errors import VenueUnavailable
@@ -13,7 +14,7 @@ from market.venues.ccxt_quotes import instant
 from market.venues.feeds import venue_data
 
 
-def describe_venue(venue: str) -> dict[str, object]:
+def describe_venue(venue: str) -> dict[str, Any]:
     """Return `venue`, `addresses` in force, `redirected` (by VENUE_URLS), `proof` (empty: unproven),
     `reachable`, `latency_ms`, `clock_ahead_ms` of the venue (None where it tells no time) and `problem`.
 
@@ -21,7 +22,7 @@ def describe_venue(venue: str) -> dict[str, object]:
     unknown venue, or an address in VENUE_URLS that is none.
     """
     client = venue_data(venue).client
-    report: dict[str, object] = {
+    report: dict[str, Any] = {
         "venue": venue,
         "addresses": list(client.addresses),
         "redirected": client.base_url is not None,

@@ -33,7 +33,7 @@ from tests.scenarios.tables import instrument
 
 SIX = tuple(f"T{number}/USDT:USDT" for number in range(6))
 CYCLES = 60
-FLEETS = (200,)
+FLEETS = (1000, 5000)
 
 
 def figures() -> dict[str, float]:

@@ -357,7 +357,7 @@ def asked(user: User, bot: models.Bot) -> dict[str, int]:
         "events": counted(lambda: queries.events_after(bot, 0)),
         "equity": counted(lambda: queries.equity_of(bot)),
         "halts": counted(lambda: queries.halts_over(user)),
-        "named": counted(lambda: queries.bot_named(str(bot.pk))),
+        "named": counted(lambda: queries.bot_named(bot.pk.hex)),
     }
 
 

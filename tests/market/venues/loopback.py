@@ -116,7 +116,7 @@ class LoopbackVenue:
         self.requests: list[tuple[str, str | None]] = []
         self.delay = 0.0
         self._faults: list[_Fault] = []
-        self._wire: Any = WIRES[kind]()
+        self._wire = WIRES[kind]()
         self._lock = Lock()
         self._closing = Event()
         self._server = _Server(("127.0.0.1", 0), self)

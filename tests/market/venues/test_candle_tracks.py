@@ -113,6 +113,10 @@ def test_a_mark_candle_without_volume_has_none():
     assert sound_rows([row(1, volume=None)], M, BEGIN + 9 * M)[0][5] == 0
 
 
+def flat(at, price, volume):
+    return at, price, price, price, price, volume
+
+
 prices = st.decimals(min_value="0.00000001", max_value=99_999, places=8)
 
 
@@ -140,11 +144,10 @@ def test_joining_parts_is_the_same_as_the_whole(bars, cut, capacity, overlap):
 
 
 def test_volumes_too_large_for_both_lose_digits_and_prices_are_refused():
-    small = series_of([(BEGIN, *[Decimal("0.00000001")] * 4, Decimal("0.00000001"))], MINUTE)
-    large = [Decimal(10) ** 12] * 4
-    grown = joined(small, series_of([(BEGIN + M, *[Decimal(1)] * 4, Decimal(10) ** 17)], MINUTE), 9)
+    small = series_of([flat(BEGIN, Decimal("0.00000001"), Decimal("0.00000001"))], MINUTE)
+    grown = joined(small, series_of([flat(BEGIN + M, Decimal(1), Decimal(10) ** 17)], MINUTE), 9)
 
     assert int(grown.volume.max()) <= INT64_LIMIT
     assert grown.candle(1).volume == Decimal(10) ** 17
     with pytest.raises(VenueUnavailable, match="63 bits"):
-        joined(small, series_of([(BEGIN + M, *large, Decimal(1))], MINUTE), 9)
+        joined(small, series_of([flat(BEGIN + M, Decimal(10) ** 12, Decimal(1))], MINUTE), 9)

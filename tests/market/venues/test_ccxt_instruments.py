@@ -43,8 +43,8 @@ def test_a_perpetual():
 
     assert (one.kind, one.symbol, one.settle) == (InstrumentKind.PERPETUAL, "BTC/USDT:USDT", "USDT")
     assert (str(one.price_step), str(one.quantity_step)) == ("0.1", "1")
-    assert (one.min_quantity, one.max_quantity, one.max_market_quantity) == (2, 9000, 120)
-    assert (one.min_notional, one.contract_size, one.max_leverage) == (5, Decimal("0.01"), 100)
+    assert [one.min_quantity, one.max_quantity, one.max_market_quantity] == [2, 9000, 120]
+    assert [one.min_notional, one.contract_size, one.max_leverage] == [5, Decimal("0.01"), 100]
     assert (one.taker_fee, one.maker_fee) == (Decimal("0.0006"), Decimal("-0.0001"))
     assert one.margin_tiers == default_tiers(Decimal(100))
     assert (one.status, one.as_of) == (InstrumentStatus.TRADING, AS_OF)
@@ -55,8 +55,8 @@ def test_a_perpetual():
 def test_spot():
     one = instrument_of(spot(), BYBIT, as_of=AS_OF)
 
-    assert (one.kind, one.settle, one.max_leverage) == (InstrumentKind.SPOT, "USDT", 1)
-    assert (one.margin_tiers, one.funding_interval, one.contract_size) == ((), None, 1)
+    assert [one.kind, one.settle, one.max_leverage] == [InstrumentKind.SPOT, "USDT", 1]
+    assert [one.margin_tiers, one.funding_interval, one.contract_size] == [(), None, 1]
     assert one.trigger_bases == frozenset({TriggerBasis.LAST})
 
 
@@ -92,7 +92,7 @@ def test_a_step_told_as_a_count_of_decimals(told, step):
 def test_what_a_venue_does_not_tell_is_stated():
     one = instrument_of(perpetual(limits={}, taker=None, maker=None), BYBIT, as_of=AS_OF)
 
-    assert (one.max_leverage, one.taker_fee, one.min_notional) == (20, Decimal("0.001"), 0)
+    assert [one.max_leverage, one.taker_fee, one.min_notional] == [20, Decimal("0.001"), 0]
     assert (one.max_quantity, one.max_market_quantity) == (None, None)
 
 
@@ -125,7 +125,7 @@ def test_the_stated_margins_are_continuous_and_rise(leverage):
 
     assert Decimal(1) / (2 * leverage) <= tiers[0].maintenance_rate <= Decimal("0.5")
     for below, above in pairwise(tiers):
-        cap = below.notional_cap
+        cap = Decimal(str(below.notional_cap))
         assert below.maintenance_rate <= above.maintenance_rate
         assert cap * below.maintenance_rate - below.deduction == (
             cap * above.maintenance_rate - above.deduction

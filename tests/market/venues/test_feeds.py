@@ -1,5 +1,6 @@
 """The process's feeds: one for each venue and timeframe, bounded, and the ways into a venue beside them."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -94,17 +95,22 @@ def test_a_simulated_bar_closes_when_its_time_is_up():
         assert feed.is_bar_closed(["BTC/USDT:USDT"], due) is closed
 
 
-def test_threads_in_the_simulated_feed_see_their_own_instant():
-    feed = feeds.feed_for("simulated", 3 * MINUTE)
-    start = datetime(2026, 1, 2, tzinfo=UTC)
-    instants = [start + place * 7 * MINUTE for place in range(60)] * 3
-    symbols = ["BTC/USDT:USDT", "ETH/USDT:USDT"]
+def test_one_thread_at_a_time_is_in_the_simulated_feed():
+    feed = feeds.SimulatedFeed(3 * MINUTE, FixedClock(NOW))
+    inside, most = [], []
 
+    class Slow:
+        def snapshot(self, symbols, now):
+            inside.append(now)
+            time.sleep(0.005)
+            most.append(len(inside))
+            inside.remove(now)
+
+    feed._feed = Slow()
     with ThreadPoolExecutor(8) as pool:
-        seen = list(pool.map(lambda now: (now, feed.snapshot(symbols, now)), instants))
+        list(pool.map(lambda place: feed.snapshot([], NOW + place * MINUTE), range(16)))
 
-    for now, snapshot in seen:
-        assert all(item.bars.closed(-1) == now for item in snapshot.instruments)
+    assert set(most) == {1}
 
 
 # Downloads

@@ -9,7 +9,7 @@ import pytest
 from tests.market.venues.conftest import NOW
 from tests.market.venues.wires import WIRES, Market
 
-FIRST, LAST = "1777800000000", "1777809600000"
+FIRST, LAST = "1777700000000", "1777809600000"
 OKX = {"instId": "BTC-USDT-SWAP"}
 CASES: list[tuple[str, str, dict[str, Any], str]] = [
     ("okx", "/api/v5/public/instruments", {"instType": "SWAP"}, "okx/http_get_instruments_swap"),

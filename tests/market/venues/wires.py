@@ -433,7 +433,7 @@ class Hyperliquid:
         ]
 
 
-WIRES = {"binanceusdm": Binance, "okx": Okx, "hyperliquid": Hyperliquid}
+WIRES: dict[str, Any] = {"binanceusdm": Binance, "okx": Okx, "hyperliquid": Hyperliquid}
 SYMBOLS = {
     "binanceusdm": {coin: f"{coin}/USDT:USDT" for coin in Market.START},
     "okx": {coin: f"{coin}/USDT:USDT" for coin in Market.START},

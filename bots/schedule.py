@@ -6,6 +6,7 @@ Lock order is the bot's row, then the scheduler's own rows, so that nobody waits
 """
 
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -26,7 +27,7 @@ SWEEP: Final = "bots.sweep"
 SWEEP_SECONDS: Final = 60
 PHASE_HEADER: Final = "phase_ms"
 """The header in which an entry keeps its phase; one without is no entry of ours."""
-_OURS: Final = ((RUN_CYCLE, "bot "), (MARK_SHARD, "mark shard "), (SWEEP, "sweep"))
+_OUR_NAME: Final = re.compile(r"bot [0-9a-f-]{36}|mark shard \d+|sweep")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,10 +140,8 @@ def _wanted() -> list[tuple[UUID | None, Entry]]:
 
 def _stored_entries() -> list[PeriodicTask]:
     """Our entries; those that a person made for tasks of ours under other names are left alone."""
-    rows = PeriodicTask.objects.filter(task__in=[task for task, _ in _OURS])
-    return [
-        row for row in rows.select_related("interval") if row.name.startswith(dict(_OURS)[row.task])
-    ]
+    rows = PeriodicTask.objects.filter(task__in=[RUN_CYCLE, MARK_SHARD, SWEEP])
+    return [row for row in rows.select_related("interval") if _OUR_NAME.fullmatch(row.name)]
 
 
 def _differs(row: PeriodicTask, entry: Entry) -> bool:
@@ -169,11 +168,10 @@ def _repair(bot_id: UUID | None, entry: Entry) -> bool:
 def _remove(row: PeriodicTask) -> bool:
     """Delete an entry, unless its bot was started meanwhile; whether it was done."""
     with transaction.atomic():
-        if row.task == RUN_CYCLE:
-            owner = models.Bot.objects.select_for_update().filter(
-                pk=row.name.removeprefix("bot "), status=BotStatus.ACTIVE
-            )
-            if owner.exists():
+        if row.name.startswith("bot "):
+            bot_id = UUID(row.name.removeprefix("bot "))
+            bot = models.Bot.objects.select_for_update().filter(pk=bot_id).first()
+            if bot is not None and bot.status == BotStatus.ACTIVE:
                 return False
         return _delete(row.name)
 

@@ -16,7 +16,7 @@ from bots import acts, events, models, runtime
 from bots.acts import DeskBusy, ManualOrder
 from bots.domain.events import EventKind
 from bots.enqueue import enqueue
-from bots.models import ActionKind, ActionStatus
+from bots.models import CLOSING, ActionKind, ActionStatus
 from bots.ports import LeaseLost
 from market.domain.canonical import canonical_value
 from market.domain.enums import PositionSide
@@ -81,17 +81,23 @@ def perform_action(action_id: UUID) -> models.ManualAction | None:
     try:
         result = _act(action)
         status = ActionStatus.DONE
-    except DeskBusy:  # the sweep, or the next delivery, tries again
-        models.ManualAction.objects.filter(pk=action_id).update(status=ActionStatus.PENDING)
-        enqueue("bots.perform_action", action_id=str(action_id))
-        return None
+    except DeskBusy:
+        return _put_back(action_id)
     except (LeaseLost, VenueUnavailable, runtime.CannotTrade, ValueError) as error:
+        if isinstance(error, LeaseLost) and action.kind in CLOSING:
+            return _put_back(action_id)
         result, status = {"error": str(error)}, ActionStatus.FAILED
     with transaction.atomic():
         action.status, action.result, action.done_at = status, result, timezone.now()
         action.save(update_fields=["status", "result", "done_at"])
         _tell(action)
     return action
+
+
+def _put_back(action_id: UUID) -> None:
+    """Somebody else is at the desk: the next delivery, or the sweep, tries again."""
+    models.ManualAction.objects.filter(pk=action_id).update(status=ActionStatus.PENDING)
+    enqueue("bots.perform_action", action_id=str(action_id))
 
 
 def _act(action: models.ManualAction) -> dict[str, Any]:

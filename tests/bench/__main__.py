@@ -5,13 +5,18 @@ a small server. A miss is marked and makes the exit code 1, except with --no-fai
 """
 
 import argparse
+import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import psycopg
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingagent.settings")  # for MARKET_DATA_DIR
 
@@ -94,6 +99,62 @@ def figures() -> list[Figure]:
     return made
 
 
+def databases() -> dict[str, str]:
+    """The databases to measure the desk on: SQLite in a file, and PostgreSQL where one answers on loopback."""
+    found = {"SQLite": f"sqlite:///{tempfile.mkdtemp()}/bench.sqlite3"}
+    for user in ("postgres", "root"):
+        url = f"postgres://{user}@127.0.0.1:5432"
+        try:
+            psycopg.connect(f"{url}/postgres", connect_timeout=3).close()
+        except psycopg.OperationalError:
+            continue
+        found["PostgreSQL"] = f"{url}/trading_agent_bench_{os.getpid()}"
+        break
+    return found
+
+
+def measured(module: str, url: str) -> dict[str, float]:
+    """What a bench module prints, run by itself on a database."""
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.bench.{module}"],
+        env={**os.environ, "DATABASE_URL": url},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def desk_figures(name: str, url: str) -> list[Figure]:
+    """The desk on one database: what a cycle, a mark and a crowd of both cost."""
+    desk = measured("desk", url)
+    made = [
+        Figure(f"{name}: a cycle that holds", desk["hold_ms"], "ms", 60),
+        Figure(f"{name}: a cycle that trades", desk["trade_ms"], "ms", 60),
+        Figure(f"{name}: disk, each cycle", desk["database_bytes"] / 1024, "KB", 8),
+        Figure(f"{name}: disk, each cycle of a model", desk["model_bytes"] / 1024, "KB", 8),
+        Figure(f"{name}: mark, each quiet bot of 1,000", desk["mark_ms_1000"], "ms", 3),
+        Figure(f"{name}: mark, each quiet bot of 5,000", desk["mark_ms_5000"], "ms", 3),
+    ]
+    if name == "PostgreSQL":
+        crowd = measured("crowd", url)
+        made += [
+            Figure(
+                "200 cycles, models of 20 s: in flight at once",
+                crowd["in_flight"],
+                "cycles",
+                200,
+                True,
+            ),
+            Figure("  late", crowd["late"], "cycles", 0),
+            Figure("  slowest", crowd["slowest_s"], "s"),
+            Figure("  database connections, at most", crowd["connections"], "", 20),
+            Figure("  memory, at most", crowd["memory_mb"], "MB", 600),
+        ]
+    return made
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument(
@@ -103,7 +164,11 @@ def main() -> int:
     print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
     made = figures()
     for figure in made:
-        print(figure)
+        print(figure, flush=True)
+    for name, url in databases().items():
+        for figure in desk_figures(name, url):
+            print(figure, flush=True)
+            made.append(figure)
     missed = [figure.name.strip() for figure in made if not figure.is_met]
     if missed:
         print("missed: " + "; ".join(missed))

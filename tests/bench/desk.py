@@ -5,7 +5,6 @@ mind are the bench's own, so that what is timed is ours.
 """
 
 import json
-import os
 import statistics
 import time
 from contextlib import ExitStack
@@ -15,25 +14,34 @@ from decimal import Decimal
 from unittest.mock import patch
 from uuid import uuid4
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingagent.settings")
+from tests.bench import own_database  # first: it sets Django up
 
-import django
+# isort: split
 
-django.setup()
-
-from django.conf import settings
 from django.db import connection
 
-from bots import models, runtime, services, stored_record
+from bots import models, runtime, services
 from llm.domain import DecisionAction
+from llm.providers.scripted import ScriptedChat
+from llm.traders.llm_trader import LLMTrader
 from market.venues.clocks import SteppedClock
 from tests.bots.desks import START, LiteralTrader, buys, says
 from tests.bots.paper_desks import ClosingFeed, PaperDesk, paper_bot
 from tests.scenarios.tables import instrument
 
 SIX = tuple(f"T{number}/USDT:USDT" for number in range(6))
+SIMULATED = tuple(f"{base}/USDT:USDT" for base in ("BNB", "BTC", "DOGE", "ETH", "SOL", "XRP"))
+HOLD = json.dumps(
+    {
+        "summary": "The market is quiet; I wait for a break of the range before I risk anything.",
+        "decisions": [
+            {"symbol": symbol, "action": "hold", "justification": "Inside its range, no edge."}
+            for symbol in SIMULATED
+        ],
+    }
+)
 CYCLES = 60
-FLEETS = (1000, 5000)
+FLEETS = (50,)
 
 
 def figures() -> dict[str, float]:
@@ -42,7 +50,20 @@ def figures() -> dict[str, float]:
         desk = _desk(turned)
         found = _cycles(desk)
         found |= _marks(desk)
-    return found
+    return found | {"model_bytes": _model_bytes()}
+
+
+def _model_bytes() -> float:
+    """How much the database grows with each cycle of a model that sees six instruments and holds."""
+    bot = paper_bot(symbols=SIMULATED, trader="flat")
+    chat = ScriptedChat(lines=[HOLD] * (CYCLES + 1))
+    trader = runtime.BilledTrader(LLMTrader(chat=chat), bot)
+    with patch.object(runtime, "_trader", lambda bot: trader):
+        services.run_slot(bot.pk, "first")
+        before = _size()
+        for number in range(CYCLES):
+            services.run_slot(bot.pk, f"model {number}")
+    return (_size() - before) / CYCLES
 
 
 def _desk(turned: ExitStack) -> PaperDesk:
@@ -131,15 +152,6 @@ def _marks(desk: PaperDesk) -> dict[str, float]:
     return found
 
 
-def main() -> None:
-    stored_record.forget()
-    old = settings.DATABASES["default"]["NAME"]
-    connection.creation.create_test_db(verbosity=0, autoclobber=True, serialize=False)
-    try:
-        print(json.dumps(figures()))
-    finally:
-        connection.creation.destroy_test_db(old, verbosity=0)
-
-
 if __name__ == "__main__":
-    main()
+    with own_database.made():
+        print(json.dumps(figures()))

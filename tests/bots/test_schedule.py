@@ -139,14 +139,14 @@ def test_the_sync_creates_mends_and_deletes(settings):
         schedule_bot(bot)
     models.Bot.objects.filter(pk=stopped.pk).update(status=BotStatus.PAUSED)
     models.Bot.objects.filter(pk=drifted.pk).update(interval_seconds=75)
-    PeriodicTask.objects.create(
-        name="somebody's own", task="bots.sweep", interval=IntervalSchedule.objects.first()
-    )
+    for name, task in (("own sweep", "bots.sweep"), ("bot of mine", "bots.run_cycle")):
+        interval = IntervalSchedule.objects.first()
+        PeriodicTask.objects.create(name=name, task=task, interval=interval)
 
     assert sync_schedule() == {"created": 1 + 3 + 1, "mended": 1, "deleted": 1}
     assert {row.name for row in PeriodicTask.objects.all()} == {
         f"bot {missing.pk}", f"bot {drifted.pk}", "mark shard 0", "mark shard 1", "mark shard 2",
-        "sweep", "somebody's own",
+        "sweep", "own sweep", "bot of mine",
     }  # fmt: skip
     assert entry_of(drifted).interval.every == 75
     marks = PeriodicTask.objects.filter(task="bots.mark_shard").order_by("name")
@@ -388,6 +388,7 @@ def test_a_thousand_bots_are_ticked_in_time(scheduler, monkeypatch):
         )
         for n in range(1000)
     )  # fmt: skip
+    scheduler._checked_at = float("-inf")
     PeriodicTasks.update_changed()
     began = time.monotonic()
     sent = tick_all(scheduler)

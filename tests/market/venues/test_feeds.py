@@ -95,7 +95,7 @@ def test_a_simulated_bar_closes_when_its_time_is_up():
         assert feed.is_bar_closed(["BTC/USDT:USDT"], due) is closed
 
 
-def test_one_thread_at_a_time_is_in_the_simulated_feed():
+def test_one_thread_at_a_time_is_in_the_simulated_feed(monkeypatch):
     feed = feeds.SimulatedFeed(3 * MINUTE, FixedClock(NOW))
     inside, most = [], []
 
@@ -106,7 +106,7 @@ def test_one_thread_at_a_time_is_in_the_simulated_feed():
             most.append(len(inside))
             inside.remove(now)
 
-    feed._feed = Slow()
+    monkeypatch.setattr(feed, "_feed", Slow())
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda place: feed.snapshot([], NOW + place * MINUTE), range(16)))
 

@@ -14,6 +14,7 @@ from django.db.models import F
 from bots import models
 from bots.domain.events import EventKind
 from bots.domain.records import CycleRecord
+from llm.domain import DecisionAction
 from market.domain.numbers import plain
 
 Told = tuple[datetime, EventKind, dict[str, Any]]
@@ -68,6 +69,7 @@ def cycle_columns(record: CycleRecord, data: bytes) -> dict[str, Any]:
                     "confidence": None if item.confidence is None else plain(item.confidence),
                 }
                 for item in decision.items
+                if item.action is not DecisionAction.HOLD
             ],
         }
     if verdict is not None:

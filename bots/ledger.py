@@ -387,15 +387,15 @@ class DjangoLedger:
                 denial = self._recheck(orders) if opens and self._recheck is not None else None
                 if denial is not None:
                     refused = OrderStatus.DENIED, denial
-                elif waiting.update(
-                    status=OrderStatus.SUBMITTED, submitted_at=timezone.now()
-                ) < len(ids):
-                    refused = OrderStatus.CANCELED, "CLAIMED_BEFORE"
-                if refused is not None:
                     raise leases.NotAllowed
+                claimed = waiting.update(status=OrderStatus.SUBMITTED, submitted_at=timezone.now())
+                if claimed < len(ids):  # sent already: its fate is to be asked, by who reads anew
+                    raise LeaseLost(f"an order of {self.bot.id} was claimed before")
                 self._store()
-        except leases.NotAllowed:
+        except BaseException as error:
             self._book, self._lease.sequence = before
+            if not isinstance(error, leases.NotAllowed):
+                raise
             return refused or (OrderStatus.CANCELED, "BOT_NOT_ACTIVE")
         self._written()
         return None

@@ -6,8 +6,9 @@ back exactly what was hashed. Snapshots stand in it as their hashes.
 
 import hashlib
 import json
-import lzma
+import zlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from bots.domain.records import CycleRecord
@@ -19,11 +20,16 @@ FACTS: Final = "facts"
 """What was shown of the market changes with every cycle: of it only the limits are shared."""
 FACTS_SHARED: Final = frozenset({"limits"})
 WORTH_SHARING = 300
-_FILTERS: Final = [
-    {"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 1 << 16, "lc": 4, "lp": 0, "pb": 0}
-]
-"""A record says everything twice, as facts and as a prompt: this finds it, better than zlib does."""
-REFERENCE = "blob:"
+_WORDS: Final = (Path(__file__).parent / "record_words.txt").read_bytes()
+"""What every record says, figures left out: the compressor's preset dictionary. Never to be changed, or no
+stored record can be read; other words are another file, under another first byte."""
+_FIRST_BYTE: Final = b"1"
+NOTHING: Final[frozenset[str]] = frozenset()
+JOINED, SEPARATOR = "joined", ", "
+"""A series is kept as one text, spelt as in the prompt that shows it: the two are then stored once."""
+BLOB, LITERAL = "blob", "literal"
+MARKS = (JOINED, BLOB, LITERAL)
+"""A mapping of one of these keys alone is ours; one of the record's own is put into a literal."""
 
 _stored: set[str] = set()
 _STORED_KEPT = 10_000
@@ -68,11 +74,14 @@ def forget() -> None:
 
 
 def _compressed(content: bytes) -> bytes:
-    return lzma.compress(content, format=lzma.FORMAT_RAW, filters=_FILTERS)
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zlib.Z_DEFAULT_STRATEGY, _WORDS)
+    return _FIRST_BYTE + packer.compress(content) + packer.flush()
 
 
 def _plain(data: bytes) -> bytes:
-    return lzma.decompress(data, format=lzma.FORMAT_RAW, filters=_FILTERS)
+    if data[:1] != _FIRST_BYTE:
+        raise ValueError(f"a record that was packed in a way {data[:1]!r} which nobody knows")
+    return zlib.decompressobj(-15, _WORDS).decompress(data[1:])
 
 
 def _bytes(tree: object) -> bytes:
@@ -81,13 +90,16 @@ def _bytes(tree: object) -> bytes:
 
 def _without_shared(tree: Any, blobs: dict[str, bytes], shared: frozenset[str] = SHARED) -> Any:
     if isinstance(tree, dict):
-        return {
+        packed = {
             key: _shared(value, blobs)
             if key in shared
             else _without_shared(value, blobs, FACTS_SHARED if key == FACTS else shared)
             for key, value in tree.items()
         }
+        return {LITERAL: packed} if _is_marked(tree) else packed
     if isinstance(tree, list):
+        if len(tree) > 2 and all(isinstance(value, str) and "," not in value for value in tree):
+            return {JOINED: SEPARATOR.join(tree)}
         return [_without_shared(value, blobs, shared) for value in tree]
     return tree
 
@@ -95,36 +107,38 @@ def _without_shared(tree: Any, blobs: dict[str, bytes], shared: frozenset[str] =
 def _shared(value: Any, blobs: dict[str, bytes]) -> Any:
     content = _bytes(value)
     if len(content) < WORTH_SHARING:
-        return value
+        return _without_shared(value, blobs, NOTHING)
     key = hashlib.sha256(content).hexdigest()
     blobs[key] = _compressed(content)
-    return f"{REFERENCE}{key}"
+    return {BLOB: key}
+
+
+def _is_marked(tree: dict[str, Any]) -> bool:
+    """True for a mapping that could be taken for one of ours."""
+    return len(tree) == 1 and next(iter(tree)) in MARKS
 
 
 def _references(tree: Any) -> Iterator[str]:
     if isinstance(tree, dict):
-        for key, value in tree.items():
-            if key in SHARED and _is_reference(value):
-                yield value.removeprefix(REFERENCE)
-            else:
+        if tree.keys() == {BLOB}:
+            yield tree[BLOB]
+        else:
+            inner = tree[LITERAL] if tree.keys() == {LITERAL} else tree
+            for value in inner.values():
                 yield from _references(value)
     elif isinstance(tree, list):
         for value in tree:
             yield from _references(value)
 
 
-def _is_reference(value: Any) -> bool:
-    return isinstance(value, str) and len(value) == 69 and value.startswith(REFERENCE)
-
-
 def _with_shared(tree: Any, blobs: Mapping[str, bytes]) -> Any:
     if isinstance(tree, dict):
-        return {
-            key: json.loads(_plain(blobs[value.removeprefix(REFERENCE)]))
-            if key in SHARED and _is_reference(value)
-            else _with_shared(value, blobs)
-            for key, value in tree.items()
-        }
+        if tree.keys() == {JOINED}:
+            return tree[JOINED].split(SEPARATOR)
+        if tree.keys() == {BLOB}:
+            return json.loads(_plain(blobs[tree[BLOB]]))
+        inner = tree[LITERAL] if tree.keys() == {LITERAL} else tree
+        return {key: _with_shared(value, blobs) for key, value in inner.items()}
     if isinstance(tree, list):
         return [_with_shared(value, blobs) for value in tree]
     return tree

@@ -205,7 +205,7 @@ TIME_ZONE = "UTC"
 # The number of the database in this URL is the broker's; nothing else may live in that database.
 REDIS_URL = env.str("REDIS_URL", "")
 
-CELERY_BROKER_URL = REDIS_URL or "memory://"
+CELERY_BROKER_URL = REDIS_URL or "memory://localhost"
 CELERY_BROKER_TRANSPORT_OPTIONS = {} if REDIS_URL else {"polling_interval": 0.1}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Queues that never wait for one another: decisions take minutes, protection must not.

@@ -72,7 +72,7 @@ class TradingCycle(models.Model):
     trader = models.CharField(max_length=120, blank=True)
     decision = models.CharField(max_length=24, blank=True, help_text="How the decision came about.")
     summary = models.TextField(blank=True)
-    actions = models.JSONField(default=list)
+    actions = models.JSONField(default=list, help_text="What was wanted; not mentioned is held.")
     denials = models.JSONField(default=list)
     order_ids = models.JSONField(default=list)
     equity = ExactDecimalField(null=True)

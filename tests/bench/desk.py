@@ -41,7 +41,7 @@ HOLD = json.dumps(
     }
 )
 CYCLES = 60
-FLEETS = (50,)
+FLEETS = (1000, 5000)
 
 
 def figures() -> dict[str, float]:
@@ -126,7 +126,10 @@ def _size() -> float:
             )
         else:
             cursor.execute("VACUUM FULL")
-            cursor.execute("SELECT pg_database_size(current_database())")
+            cursor.execute(
+                "SELECT sum(pg_total_relation_size(oid)) FROM pg_class"
+                " WHERE relkind = 'r' AND relname ~ '^(bots|llm|market)_'"
+            )
         return float(cursor.fetchone()[0])
 
 

@@ -255,13 +255,13 @@ def test_the_scheduler_mends_the_schedule_when_it_starts(scheduler):
 
 def test_it_ticks_for_each_entry_once_in_an_interval():
     bots = [a_bot(interval_seconds=5), a_bot(interval_seconds=7)]
-    began = datetime(2026, 3, 1, 13, tzinfo=UTC)
+    began, sent = datetime(2026, 3, 1, 13, tzinfo=UTC), list[str]()
     with time_machine.travel(began, tick=False) as clock:
         scheduler = GridScheduler(app)
         scheduler.apply_entry = lambda entry, producer=None: sent.append(entry.name)
         scheduler.__dict__["producer"] = None
         PeriodicTask.objects.update(last_run_at=began)
-        scheduler._schedule, sent = scheduler.all_as_schedule(), []
+        scheduler._schedule = scheduler.all_as_schedule()
         while datetime.now(UTC) < began + timedelta(seconds=70.5):
             clock.shift(max(scheduler.tick(), 0.0))
         scheduler._finalize.cancel()

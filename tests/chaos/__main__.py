@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 SHORT, REAL = "1", "30"
+LINE = 600
 
 
 def main() -> int:
@@ -69,7 +70,7 @@ def _report(arguments: argparse.Namespace) -> int:
         count += 1
         for fault in result.faults:
             found += 1
-            print(f"{result.act}, {result.kind} {result.point[0]} #{result.point[1]}: {fault}")
+            print(f"{result.act}, {result.kind} {result.point[0]} #{result.point[1]}: {fault[:LINE]}")
     took = time.monotonic() - began
     places = sum(map(len, matrix.places.values()))
     print(

@@ -21,7 +21,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from bots import models, services
-from bots.models import ActionStatus, CycleStatus
+from bots.models import CLOSING, ActionStatus, CycleStatus
 from tests.chaos import checks
 from tests.chaos.points import Point, Points, is_inside
 from tests.chaos.processes import Child, ChildFailed, fork, in_child
@@ -33,6 +33,7 @@ ACTS = ("open", "move", "close", "overtaken", "stopped", "flatten")
 LIFE = 8
 """Runs of one bot: then its day, its streak and its drawdown are its own again."""
 LATE = timedelta(minutes=3)
+TAKEN: Point = ("after the statement of take", 0)
 
 
 @dataclass(slots=True)
@@ -124,7 +125,7 @@ class Matrix:
         _next_day(victim.scene)
         victim.act = act or self._possible(victim)
         victim.point = point or self._next_place(victim.act)
-        victim.is_frozen = not is_inside(victim.point) and self._random.random() < self._freezes
+        victim.is_frozen = self._may_freeze(victim.point) and self._random.random() < self._freezes
         ends = signal.SIGSTOP if victim.is_frozen else signal.SIGKILL
         points = Points(end=victim.point, signal=ends)
         victim.child = fork(_doing(victim.scene, victim.act, points))
@@ -139,6 +140,11 @@ class Matrix:
         else:
             self.reached[victim.act, victim.point[0]] += 1
         return not came_through
+
+    def _may_freeze(self, point: Point) -> bool:
+        """Not within a transaction, whose lock would be held for as long as the sleep lasts; and not
+        between a claim and its request: that one request may leave late."""
+        return not is_inside(point) and point[0] not in REQUESTS
 
     def _possible(self, victim: Victim) -> str:
         is_held = models.Position.objects.filter(bot_id=victim.scene.bot_id).exists()
@@ -155,7 +161,7 @@ class Matrix:
         scene = victim.scene
         result.faults += self._heal(victim)
         if victim.child is not None:
-            result.faults += _woken(victim)
+            result.faults += self._woken(victim)
             result.faults += self._heal(victim)
         result.faults += checks.faults(scene.bot_id, scene.instruments)
         return result
@@ -169,10 +175,30 @@ class Matrix:
         found = [] if victim.child is not None else checks.faults(scene.bot_id, scene.instruments)
         return [*found, *self._ask_again(victim)]
 
+    def _woken(self, victim: Victim) -> list[str]:
+        """Wake a zombie. It may put down its model's bill, say how its own cycle ended and show the venue
+        what it saw; nothing else. One that had not taken the desk yet is only late."""
+        child, scene = victim.child, victim.scene
+        assert child is not None
+        before = checks.print_of(scene.bot_id)
+        child.wake()
+        with suppress(ChildFailed):  # LeaseLost ends it
+            child.wait()
+        victim.child = None
+        places = self.places[victim.act]
+        if places.index(victim.point) < places.index(TAKEN):
+            return []
+        after = checks.print_of(scene.bot_id)
+        return [
+            f"a zombie changed {name}: {before[name]} → {after[name]}"
+            for name in before
+            if before[name] != after[name]
+        ]
+
     def _ask_again(self, victim: Victim) -> list[str]:
         """A flatten whose worker died is done when it is sent again."""
         lost = models.ManualAction.objects.filter(
-            bot_id=victim.scene.bot_id, status__in=[ActionStatus.RUNNING, ActionStatus.PENDING]
+            bot_id=victim.scene.bot_id, status__in=UNFINISHED, kind__in=CLOSING
         )
         if not lost or victim.child is not None:
             return []
@@ -181,6 +207,9 @@ class Matrix:
         if models.Position.objects.filter(bot_id=victim.scene.bot_id).exists():
             return ["the flatten of a dead worker was forgotten"]
         return []
+
+
+UNFINISHED = (ActionStatus.PENDING, ActionStatus.RUNNING)
 
 
 # --- acts ---------------------------------------------------------------------------------------------
@@ -275,24 +304,4 @@ def _wait_for_leases(bots: list[Any]) -> None:
         time.sleep(0.02)
 
 
-def _woken(victim: Victim) -> list[str]:
-    """Wake a zombie. It may put down its model's bill and say how its own cycle ended, and send the one
-    order that it had claimed; nothing else."""
-    child, scene = victim.child, victim.scene
-    assert child is not None
-    before = checks.print_of(scene.bot_id)
-    child.wake()
-    with suppress(ChildFailed):  # LeaseLost ends it
-        child.wait()
-    victim.child = None
-    after = checks.print_of(scene.bot_id)
-    if victim.point[0] in MAY_SEND:
-        before.pop("venue"), after.pop("venue")
-    return [
-        f"a zombie changed {name}: {before[name]} → {after[name]}"
-        for name in before
-        if before[name] != after[name]
-    ]
-
-
-MAY_SEND = frozenset({"after the commit of claim", "before submit", "before cancel"})
+REQUESTS = frozenset({"after the commit of _try_claim", "before submit"})

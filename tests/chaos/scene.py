@@ -6,7 +6,7 @@ trader) is the script's, and each outward call is a point to die at. It checks n
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 from typing import Any
@@ -16,10 +16,12 @@ from uuid import UUID
 from bots import models, runtime, services
 from bots.domain.bot import BotMode, BotStatus
 from llm.domain import Completion, Decision, DecisionAction, DecisionView, StopRequirement
+from llm.models import ModelProfile, Provider
+from market.domain.data import CandleSeries, InstrumentSnapshot
 from market.domain.instruments import Instrument
 from market.venues.clocks import SteppedClock
 from risk.models import RiskProfile
-from tests.bots.desks import LiteralFeed, says
+from tests.bots.desks import NO_CANDLES, LiteralFeed, says
 from tests.chaos.points import Pointed, Points, commits, pointed
 from tests.scenarios.tables import SYMBOL, instrument
 from tradingagent.accounts.models import User
@@ -31,11 +33,17 @@ COST = D("0.01234567")
 BROKER_CALLS = ("sync", "submit", "lookup", "cancel")
 
 
+@dataclass
 class ScriptedFeed(LiteralFeed):
-    """Literal prices, seen as a live feed."""
+    """Literal prices, seen as a live feed; `minutes`: the bars that the simulated venue walks."""
+
+    minutes: CandleSeries = NO_CANDLES
 
     def is_bar_closed(self, symbols: Any, due_at: datetime) -> bool:
         return True
+
+    def _one(self, symbol: str, now: datetime) -> InstrumentSnapshot:
+        return replace(super()._one(symbol, now), bars=self.minutes)
 
 
 @dataclass
@@ -121,6 +129,8 @@ class Scene:
             stack.enter_context(patch.object(runtime, "open_feed", lambda bot: feed))
             stack.enter_context(patch.object(runtime, "clock", lambda: self.clock))
             stack.enter_context(patch.object(runtime, "build_trader", lambda *made_of: trader))
+            stack.enter_context(patch.object(runtime, "trader_for", lambda *made_of: trader))
+            stack.enter_context(patch.dict(runtime._models, clear=True))
             stack.enter_context(patch.object(runtime, "open_broker", broker))
             stack.enter_context(patch("bots.enqueue.current_app"))
             stack.enter_context(commits(self.points))
@@ -134,9 +144,17 @@ def _pointed_broker(broker: Any, points: Points) -> Any:
     return broker
 
 
-def open_scene(name: str, *, email: str = "owner@example.org", price: str = "100") -> Scene:
-    """A new ACTIVE bot with 10,000 of paper money on an instrument of round numbers."""
-    owner = User.objects.get_or_create(email=email)[0]
+def open_scene(
+    name: str,
+    *,
+    email: str = "owner@example.org",
+    time_zone: str = "UTC",
+    price: str = "100",
+    asks_a_model: bool = False,
+) -> Scene:
+    """A new ACTIVE bot with 10,000 of paper money on an instrument of round numbers. `asks_a_model`: the
+    script speaks in a model's place."""
+    owner = User.objects.get_or_create(email=email, defaults={"time_zone": time_zone})[0]
     feed = ScriptedFeed(traded=(instrument(),), prices={SYMBOL: D(price)})
     scene = Scene(bot_id=UUID(int=0), clock=SteppedClock(START), feed=feed)
     wish = services.BotWish(
@@ -146,7 +164,8 @@ def open_scene(name: str, *, email: str = "owner@example.org", price: str = "100
         symbols=(SYMBOL,),
         capital=D(10_000),
         risk_profile=RiskProfile.objects.get(owner=None, name="balanced"),
-        trader="flat",
+        trader="" if asks_a_model else "flat",
+        model_profile=_model() if asks_a_model else None,
         name=name,
     )
     with scene.open():
@@ -155,6 +174,13 @@ def open_scene(name: str, *, email: str = "owner@example.org", price: str = "100
     models.Bot.objects.filter(pk=bot.pk).update(status=BotStatus.ACTIVE, shard_key=alone)
     scene.bot_id = bot.pk
     return scene
+
+
+def _model() -> ModelProfile:
+    params = {"completions": "the script's"}
+    return ModelProfile.objects.get_or_create(
+        owner=None, name="scripted", defaults={"provider": Provider.SCRIPTED, "params": params}
+    )[0]
 
 
 # --- what a script may want ---------------------------------------------------------------------------

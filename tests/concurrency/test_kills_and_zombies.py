@@ -1,0 +1,124 @@
+"""Processes killed and frozen anywhere: the next slot heals, the zombie does nothing. `make chaos` runs 500."""
+
+import signal
+import time
+
+import pytest
+
+from bots import models
+from bots.models import CycleStatus
+from tests.chaos.points import Points
+from tests.chaos.processes import ChildFailed, fork, in_child
+from tests.chaos.runs import Matrix
+from tests.chaos.scene import enters, open_scene
+from tests.concurrency.stage import all_is_well, bot_of, orders_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_seeded_sample_of_deaths_is_healed():
+    results = list(Matrix(seed=20261122).run(20))
+
+    assert [(one.act, one.kind, one.point, one.faults) for one in results if one.faults] == []
+    assert {one.kind for one in results} == {"kill", "freeze"}
+
+
+def opening(points: Points):
+    scene = open_scene("the bot")
+    scene.wants(enters(scene.price), scene.price)
+    scene.points = points
+    return scene, fork(scene.decide)
+
+
+def wait_for_lease() -> None:
+    time.sleep(1.1)
+
+
+def next_slot(scene):
+    scene.points = Points()
+    scene.pass_time()
+    scene.wants(None, scene.price)
+    return in_child(lambda: scene.decide() is not None)
+
+
+def test_a_cycle_that_died_before_its_request_left_orders_nothing():
+    scene, child = opening(Points(end=("before submit", 0)))
+    assert child.wait() is None
+    assert [order.status for order in orders_of(scene)] == ["SUBMITTED"] * 3
+    wait_for_lease()
+    assert next_slot(scene)
+    assert [order.status for order in orders_of(scene)] == ["NEVER_ARRIVED"] * 3
+    all_is_well(scene)
+
+
+def test_a_cycle_that_died_before_its_answer_was_booked_is_healed_by_asking():
+    scene, child = opening(Points(end=("after submit", 0)))
+    assert child.wait() is None
+    assert not models.Position.objects.exists()
+    wait_for_lease()
+    assert next_slot(scene)
+    assert models.Position.objects.get().quantity == 15
+    assert len(orders_of(scene, purpose="ENTRY")) == 1
+    all_is_well(scene)
+
+
+def test_orders_that_a_dead_cycle_had_only_written_are_canceled_unsent():
+    scene, child = opening(Points(end=("after the commit of _write_new", 0)))
+    assert child.wait() is None
+    assert [order.status for order in orders_of(scene)] == ["INITIALIZED"] * 3
+    wait_for_lease()
+    assert next_slot(scene)
+    assert {(order.status, order.reason) for order in orders_of(scene)} == {
+        ("CANCELED", "never sent: whoever wrote it is gone")
+    }
+    all_is_well(scene)
+
+
+def test_nobody_takes_over_before_the_lease_has_run_out():
+    scene, child = opening(Points(end=("after decide", 0)))
+    assert child.wait() is None
+    assert not next_slot(scene)
+    assert bot_of(scene).skipped_slots == 1
+    wait_for_lease()
+    assert next_slot(scene)
+    all_is_well(scene)
+
+
+def test_a_zombie_in_the_model_call_neither_trades_nor_keeps_the_desk():
+    scene, child = opening(Points(end=("after decide", 0), signal=signal.SIGSTOP))
+    assert child.wait_until_frozen()
+    wait_for_lease()
+    assert next_slot(scene)
+    child.wake()
+    assert child.wait().record.outcome == "DISCARDED"
+    assert orders_of(scene) == []
+    assert bot_of(scene).desk_until is None
+    assert models.TradingCycle.objects.filter(status=CycleStatus.RUNNING).count() == 0
+    assert next_slot(scene)  # books the zombie's bill as well
+    all_is_well(scene)
+
+
+def test_a_zombie_with_orders_written_can_not_claim_them():
+    frozen_at = ("after the commit of _write_new", 0)
+    scene, child = opening(Points(end=frozen_at, signal=signal.SIGSTOP))
+    assert child.wait_until_frozen()
+    wait_for_lease()
+    assert next_slot(scene)
+    child.wake()
+    with pytest.raises(ChildFailed, match="LeaseLost"):
+        child.wait()
+    assert {order.status for order in orders_of(scene)} == {"CANCELED"}
+    all_is_well(scene)
+
+
+def test_a_zombie_can_not_book_the_answer_that_it_holds():
+    scene, child = opening(Points(end=("after submit", 0), signal=signal.SIGSTOP))
+    assert child.wait_until_frozen()
+    wait_for_lease()
+    assert next_slot(scene)
+    fills = models.Fill.objects.count()
+    child.wake()
+    with pytest.raises(ChildFailed, match="LeaseLost"):
+        child.wait()
+    assert models.Fill.objects.count() == fills == 1
+    all_is_well(scene)

@@ -13,6 +13,8 @@ from django.test import TransactionTestCase
 from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 
+from tradingagent.celery import app
+
 # No deadlines: on a busy machine they fail at random. HYPOTHESIS_PROFILE chooses another profile.
 _slow = [HealthCheck.too_slow]
 hypothesis_settings.register_profile(
@@ -126,3 +128,11 @@ def django_db_modify_db_settings(
     if _database() == "sqlite":
         path = tmp_path_factory.mktemp("database") / "test.sqlite3"
         settings.DATABASES["default"]["TEST"]["NAME"] = str(path)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tasks_stay_in_this_process() -> None:
+    """Send what is enqueued to nobody else: Redis belongs to the tests that start processes."""
+    app.conf.update(
+        broker_url="memory://localhost", broker_transport_options={"polling_interval": 0.1}
+    )

@@ -79,7 +79,7 @@ def create_bot(wish: BotWish, *, by: User | str) -> models.Bot:
         charge_llm_cost=wish.charge_llm_cost,
     )
     bot.shard_key = bot.id.int % models.SHARD_KEYS
-    bot.schedule = wish.schedule or default_schedule(wish.interval_seconds, wish.timeframe_seconds)
+    bot.schedule = wish.schedule or _usual_schedule(bot)
     bot.name = bot.name or _free_name(bot)
     bot.currency = _checked(bot)
     with transaction.atomic():
@@ -111,8 +111,9 @@ def update_bot(bot_id: UUID, changes: dict[str, Any], *, by: User | str) -> mode
     before = _told(bot)
     for name, value in changes.items():
         setattr(bot, name, sorted(set(value)) if name == "symbols" else value)
+    usual = _usual_schedule(bot)
     if "schedule" not in changes:
-        bot.schedule = default_schedule(bot.interval_seconds, bot.timeframe_seconds)
+        bot.schedule = usual
     if _checked(bot) != bot.currency:
         raise BotRefused(f"{bot.name} keeps its books in {bot.currency}: one currency each bot")
     with transaction.atomic():
@@ -144,10 +145,6 @@ def _checked(bot: models.Bot) -> str:
         raise BotRefused("a bot needs at least one symbol")
     if bot.capital <= 0:
         raise BotRefused(f"the capital must be above zero, not {plain(bot.capital)}")
-    if bot.interval_seconds < SHORTEST_INTERVAL:
-        raise BotRefused(f"the interval is at least {SHORTEST_INTERVAL} s")
-    if bot.timeframe_seconds < 60 or bot.timeframe_seconds % 60:
-        raise BotRefused("the timeframe is in whole minutes")
     currencies = {instrument.settle for instrument in _instruments(bot)}
     if len(currencies) > 1:
         raise BotRefused(f"one settlement currency each bot, not {', '.join(sorted(currencies))}")
@@ -168,6 +165,15 @@ def _checked(bot: models.Bot) -> str:
     if same.exists():
         raise BotRefused(f"there is a bot {bot.name!r} already")
     return currencies.pop()
+
+
+def _usual_schedule(bot: models.Bot) -> Schedule:
+    """When a bot of that interval and timeframe decides. Raises BotRefused for ones that make no sense."""
+    if bot.interval_seconds < SHORTEST_INTERVAL:
+        raise BotRefused(f"the interval is at least {SHORTEST_INTERVAL} s")
+    if bot.timeframe_seconds < 60 or bot.timeframe_seconds % 60:
+        raise BotRefused("the timeframe is in whole minutes")
+    return default_schedule(bot.interval_seconds, bot.timeframe_seconds)
 
 
 def _instruments(bot: models.Bot) -> list[Instrument]:

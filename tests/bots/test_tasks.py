@@ -98,7 +98,7 @@ def test_a_tick_runs_the_slot_that_is_due(monkeypatch, calls, at_noon, schedule,
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("status", set(BotStatus) - {BotStatus.ACTIVE})
+@pytest.mark.parametrize("status", sorted(set(BotStatus) - {BotStatus.ACTIVE}))
 def test_a_tick_for_a_bot_that_is_not_active_does_nothing(calls, requeued, status):
     bot = paper_bot(status=status, started_at=datetime(2026, 3, 1, tzinfo=UTC))
     tasks.run_cycle(bot_id=str(bot.pk))

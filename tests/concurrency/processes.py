@@ -1,8 +1,11 @@
 """Workers and schedulers as processes of their own, on the database of the test and the Redis of the settings."""
 
+import fcntl
+import hashlib
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +15,8 @@ from urllib.parse import quote
 import redis
 from django.conf import settings
 from django.db import connection
+
+from tradingagent.celery import app
 
 LEASES = {"DESK_LEASE_SECONDS": "2", "CYCLE_LEASE_SECONDS": "2"}
 
@@ -56,14 +61,23 @@ class Process:
 
 @contextmanager
 def an_empty_broker() -> Iterator[redis.Redis]:
-    """The Redis database of the settings, emptied before and after."""
-    broker = redis.Redis.from_url(settings.REDIS_URL)
-    broker.flushdb()
-    try:
-        yield broker
-    finally:
+    """The Redis database of the settings, emptied before and after; one test at a time has it."""
+    name = hashlib.sha256(settings.REDIS_URL.encode()).hexdigest()[:16]
+    with Path(tempfile.gettempdir(), f"trading-agent-redis-{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        broker = redis.Redis.from_url(settings.REDIS_URL)
         broker.flushdb()
-        broker.close()
+        try:
+            yield broker
+        finally:
+            broker.flushdb()
+            broker.close()
+
+
+def deliver(task: str, **arguments: str | int) -> None:
+    """Send a task to the processes: this one's own tasks stay here."""
+    with app.connection(settings.REDIS_URL, transport_options={}) as connection:
+        app.send_task(task, kwargs=arguments, connection=connection)
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60) -> bool:

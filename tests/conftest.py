@@ -114,6 +114,24 @@ def either_ledger(request, monkeypatch) -> str:
     return request.param
 
 
+@pytest.fixture(autouse=True, scope="session")
+def quick_flush():
+    """Empty PostgreSQL's tables by DELETE: TRUNCATE makes new files of all tables and indexes, which takes
+    more than a second after each test, and every table here is small or empty."""
+    if _database() != "postgres":
+        yield
+        return
+
+    def deletes(self, style, tables, **_):
+        return [f'DELETE FROM "{table}";' for table in tables]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(
+            "django.db.backends.postgresql.operations.DatabaseOperations.sql_flush", deletes
+        )
+        yield
+
+
 @pytest.fixture(scope="session")
 def market_data_dir() -> Path:
     """The folder of recorded market data; a test that uses it is marked `recorded_data`."""

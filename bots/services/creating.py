@@ -79,7 +79,7 @@ def create_bot(wish: BotWish, *, by: User | str) -> models.Bot:
         charge_llm_cost=wish.charge_llm_cost,
     )
     bot.shard_key = bot.id.int % models.SHARD_KEYS
-    bot.schedule = wish.schedule or _usual_schedule(bot)
+    bot.schedule = _schedule(bot, wish.schedule)
     bot.name = bot.name or _free_name(bot)
     bot.currency = _checked(bot)
     with transaction.atomic():
@@ -111,9 +111,7 @@ def update_bot(bot_id: UUID, changes: dict[str, Any], *, by: User | str) -> mode
     before = _told(bot)
     for name, value in changes.items():
         setattr(bot, name, sorted(set(value)) if name == "symbols" else value)
-    usual = _usual_schedule(bot)
-    if "schedule" not in changes:
-        bot.schedule = usual
+    bot.schedule = _schedule(bot, changes.get("schedule"))
     if _checked(bot) != bot.currency:
         raise BotRefused(f"{bot.name} keeps its books in {bot.currency}: one currency each bot")
     with transaction.atomic():
@@ -167,13 +165,17 @@ def _checked(bot: models.Bot) -> str:
     return currencies.pop()
 
 
-def _usual_schedule(bot: models.Bot) -> Schedule:
-    """When a bot of that interval and timeframe decides. Raises BotRefused for ones that make no sense."""
+def _schedule(bot: models.Bot, wanted: Schedule | None) -> Schedule:
+    """When a bot of that interval and timeframe decides: as wanted, or as is usual. Raises BotRefused for
+    what makes no sense."""
     if bot.interval_seconds < SHORTEST_INTERVAL:
         raise BotRefused(f"the interval is at least {SHORTEST_INTERVAL} s")
     if bot.timeframe_seconds < 60 or bot.timeframe_seconds % 60:
         raise BotRefused("the timeframe is in whole minutes")
-    return default_schedule(bot.interval_seconds, bot.timeframe_seconds)
+    usual = default_schedule(bot.interval_seconds, bot.timeframe_seconds)
+    if wanted is Schedule.BAR_CLOSE and usual is not wanted:
+        raise BotRefused("decisions on the close of bars need an interval of whole timeframes")
+    return wanted or usual
 
 
 def _instruments(bot: models.Bot) -> list[Instrument]:

@@ -77,6 +77,11 @@ class Both:
         self.trades = 0
 
     def restart(self, *_: int) -> None:
+        """A new holder, who cancels what was written and not sent; the memory never dies, so it is told."""
+        reason = "never sent: whoever wrote it is gone"
+        for order in tuple(self.memory.book.open_orders.values()):
+            if order.status is OrderStatus.INITIALIZED:
+                self.memory.move_order(order.client_order_id, OrderStatus.CANCELED, reason)
         self.database = DatabaseLedger(self.bot, INSTRUMENTS)
         self.database.heal()
 
@@ -152,18 +157,18 @@ class Both:
     def funding(self, number: int, signed: int) -> None:
         payment = FundingPayment(
             at=START + timedelta(hours=number % 7), symbol=SYMBOL if number % 2 else OTHER,
-            amount=D(signed) / 7_000, rate=D("0.0001"), mark_price=D(100),
+            amount=D(signed) / 8_000, rate=D("0.0001"), mark_price=D(100),
         )  # fmt: skip
         self.tell(payment)
 
     def adjustment(self, number: int, signed: int) -> None:
         name = f"adjustment {number % 9}"
         self.tell(
-            Adjustment(at=self.at, symbol=SYMBOL, amount=D(signed) / 300, kind="rebate", key=name)
+            Adjustment(at=self.at, symbol=SYMBOL, amount=D(signed) / 250, kind="rebate", key=name)
         )
 
     def bill(self, number: int, signed: int) -> None:
-        cost = None if signed == 0 else D(abs(signed)) / 30_000
+        cost = None if signed == 0 else D(abs(signed)) / 32_000
         self.both("charge_llm", self.at, cost, ok=number % 4 > 0, key=f"slot {number % 20}")
 
     def repeat(self, number: int, signed: int) -> None:
@@ -182,7 +187,7 @@ class Both:
 
     def equity(self, number: int, signed: int) -> None:
         self.at += timedelta(hours=number % 30)
-        self.both("record_equity", self.at, D(10_000) + D(signed) / 9)
+        self.both("record_equity", self.at, D(10_000) + D(signed) / 8)
 
     # -- parts ------------------------------------------------------------------------------------
 

@@ -89,6 +89,7 @@ REFUSALS = [
     ({"params": {}}, "names no stop"),
     ({"trader": ""}, "name a trader or a model"),
     ({"name": "x" * 81}, "name"),
+    ({"interval_seconds": 100, "schedule": Schedule.BAR_CLOSE}, "whole timeframes"),
 ]
 
 

@@ -2,7 +2,7 @@
 
 It decides nothing: a tick that it sends twice or too much writes nothing. The original re-bases an interval
 on the time at which it sent, so it drifts and knows no phase; and for each tick it asks the database for
-changes and compares all entries, writes them back one by one, and reads the interval of each.
+changes and compares all entries, and writes them back one by one.
 """
 
 import time
@@ -70,9 +70,6 @@ class GridScheduler(DatabaseScheduler):  # type: ignore[misc]  # has no types
     def adjust(self, n: float | None, drift: float = 0) -> float | None:  # noqa: ARG002
         """No head start: nothing drifts here, and one would be spent in a busy loop before each tick."""
         return n
-
-    def enabled_models_qs(self) -> Any:
-        return super().enabled_models_qs().select_related("interval", "crontab", "solar", "clocked")
 
     def schedule_changed(self) -> bool:
         """Whether the schedule was changed since the last look, which is some time ago.

@@ -16,6 +16,7 @@ from bots.metrics import sharpe_of_days
 from bots.models import BotState
 from market.domain.canonical import canonical_bytes
 from market.domain.numbers import ZERO
+from market.domain.stored import instant_or_none
 from risk.domain import Code, Denial
 
 KEPT: Final = 5
@@ -71,15 +72,11 @@ class Recent:
                 for at, denial in raw["denials"]
             ),
             equity=Decimal(raw["equity"]),
-            equity_at=_instant(raw["equity_at"]),
-            point_at=_instant(raw["point_at"]),
+            equity_at=instant_or_none(raw["equity_at"]),
+            point_at=instant_or_none(raw["point_at"]),
             day=raw["day"],
             sharpe=None if raw["sharpe"] is None else Decimal(raw["sharpe"]),
         )
-
-
-def _instant(value: str | None) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(value)
 
 
 def day_navs_after(bot_id: UUID, recent: Recent) -> list[Decimal]:

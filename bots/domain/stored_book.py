@@ -15,7 +15,7 @@ from bots.domain.entries import ClosedTrade, ExitPlan, ExitReason, RoundTrip, To
 from market.domain.canonical import canonical_bytes
 from market.domain.enums import PositionSide
 from market.domain.orders import Order
-from market.domain.positions import Position
+from market.domain.stored import decimal_or_none, instant_or_none, position_from
 from risk.domain import BreakerState, Code, TradingState
 
 FORMAT = 1
@@ -57,8 +57,8 @@ def book_from(text: str, open_orders: Mapping[str, Order]) -> Book:
         return Book(
             cash=Decimal(raw["cash"]),
             totals=Totals(**{name: Decimal(value) for name, value in raw["totals"].items()}),
-            positions=_each(raw["positions"], _position),
-            dust=_each(raw["dust"], _position),
+            positions=_each(raw["positions"], position_from),
+            dust=_each(raw["dust"], position_from),
             round_trips=_each(raw["round_trips"], _trip),
             plans=_each(raw["plans"], _plan),
             open_orders=open_orders,
@@ -79,25 +79,6 @@ def _each(raw: Plain, read: Any) -> dict[str, Any]:
     return {symbol: read(value) for symbol, value in raw.items()}
 
 
-def _decimal(value: str | None) -> Decimal | None:
-    return None if value is None else Decimal(value)
-
-
-def _instant(value: str | None) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(value)
-
-
-def _position(raw: Plain) -> Position:
-    return Position(
-        symbol=raw["symbol"],
-        quantity=Decimal(raw["quantity"]),
-        entry_cost=Decimal(raw["entry_cost"]),
-        margin=Decimal(raw["margin"]),
-        leverage=Decimal(raw["leverage"]),
-        opened_at=_instant(raw["opened_at"]),
-    )
-
-
 def _trip(raw: Plain) -> RoundTrip:
     amounts = {
         name: Decimal(value)
@@ -114,8 +95,8 @@ def _trip(raw: Plain) -> RoundTrip:
 
 def _plan(raw: Plain) -> ExitPlan:
     return ExitPlan(
-        stop_price=_decimal(raw["stop_price"]),
-        target_price=_decimal(raw["target_price"]),
+        stop_price=decimal_or_none(raw["stop_price"]),
+        target_price=decimal_or_none(raw["target_price"]),
         invalidation_condition=raw["invalidation_condition"],
         is_closing=raw["is_closing"],
     )
@@ -149,9 +130,9 @@ def _breakers(raw: Plain) -> BreakerState:
         llm_cost_today=Decimal(raw["llm_cost_today"]),
         funding_today=Decimal(raw["funding_today"]),
         hard_breach_beats=raw["hard_breach_beats"],
-        reducing_since=_instant(raw["reducing_since"]),
-        flat_since=_instant(raw["flat_since"]),
-        emergency_asked_at=_instant(raw["emergency_asked_at"]),
-        cooling_since=_instant(raw["cooling_since"]),
+        reducing_since=instant_or_none(raw["reducing_since"]),
+        flat_since=instant_or_none(raw["flat_since"]),
+        emergency_asked_at=instant_or_none(raw["emergency_asked_at"]),
+        cooling_since=instant_or_none(raw["cooling_since"]),
         counted_day=raw["counted_day"],
     )

@@ -11,6 +11,7 @@ from enum import StrEnum
 from itertools import chain
 
 from celery import current_app
+from celery.exceptions import OperationalError
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -53,7 +54,10 @@ def findings() -> Iterator[Finding]:
     without_database: tuple[Callable[[], Iterator[Finding]], ...] = (_settings, _keys, _broker)
     yield from chain.from_iterable(look() for look in without_database)
     try:
-        yield from _database()
+        database = list(_database())
+        yield from database
+        if any(one.level is Level.BROKEN for one in database):
+            return  # what is stored can't be read as it should
         for look in (_clock, _bots, _cycles, _orders, _schedule, _venues):
             yield from look()
     except DatabaseError as error:
@@ -89,7 +93,7 @@ def _broker() -> Iterator[Finding]:
             return
         try:
             broker.ensure_connection(max_retries=1, interval_start=0, timeout=3)
-        except (OSError, *broker.connection_errors) as error:
+        except (OSError, OperationalError) as error:
             yield _broken("broker", f"{where} does not answer: {_first_line(error)}")
         else:
             yield _fine("broker", f"{where} answers")

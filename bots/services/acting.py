@@ -82,10 +82,12 @@ def perform_action(action_id: UUID) -> models.ManualAction | None:
         result = _act(action)
         status = ActionStatus.DONE
     except DeskBusy:
-        return _put_back(action_id)
+        _put_back(action_id)
+        return None
     except (LeaseLost, VenueUnavailable, runtime.CannotTrade, ValueError) as error:
         if isinstance(error, LeaseLost) and action.kind in CLOSING:
-            return _put_back(action_id)
+            _put_back(action_id)
+            return None
         result, status = {"error": str(error)}, ActionStatus.FAILED
     with transaction.atomic():
         action.status, action.result, action.done_at = status, result, timezone.now()

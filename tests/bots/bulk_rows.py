@@ -11,7 +11,6 @@ from bots.domain.entries import ExitPlan
 from bots.domain.records import CycleOutcome, CycleRecord
 from bots.domain.stored_book import book_text
 from market.domain.enums import OrderStatus
-from market.domain.orders import Order as DomainOrder
 from market.domain.positions import Position as Held
 from tests.scenarios.tables import SYMBOL
 
@@ -79,6 +78,7 @@ def fill(bot: models.Bot, count: int, first: int = 0) -> None:
     models.ClosedTrade.objects.bulk_create(trade_row(bot, number) for number in numbers)
     models.LedgerEntry.objects.bulk_create(entry_row(bot, number) for number in numbers)
     models.Event.objects.bulk_create(event_row(bot, number) for number in numbers)
+    models.Bot.objects.filter(pk=bot.pk).update(event_sequence=first + count)
     models.EquityPoint.objects.bulk_create(point_row(bot, number) for number in numbers)
 
 
@@ -115,10 +115,6 @@ def a_row_of_each(bot: models.Bot) -> None:
     )
     models.Blob.objects.get_or_create(hash=bot.pk.hex, defaults={"data": b"x"})
     models.TradingHalt.objects.create(scope="BOT", bot=bot, halted_by="me", halted_at=BEGAN)
-
-
-def same_order(line: DomainOrder, row: models.Order) -> bool:
-    return line.client_order_id == row.pk
 
 
 def ids(rows) -> list[UUID]:

@@ -3,6 +3,7 @@
 import random
 from datetime import timedelta
 from decimal import Decimal as D
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -46,6 +47,12 @@ def bot(ann) -> models.Bot:
     return paper_bot(ann, name="first")
 
 
+def only(found) -> Any:
+    """The one there is."""
+    (one,) = found
+    return one
+
+
 def counted(ask) -> int:
     with CaptureQueriesContext(connection) as caught:
         ask()
@@ -60,7 +67,7 @@ def test_a_bot_says_how_it_stands(ann, bot):
     latest = cycle_row(bot, 5)
     models.TradingCycle.objects.bulk_create([cycle_row(bot, 0), latest])
 
-    (line,) = queries.bots_of(ann)
+    line = only(queries.bots_of(ann))
 
     assert (line.name, line.mind, line.risk_profile) == ("first", "flat", "balanced")
     assert (line.paid_in, line.cash, line.equity) == (10_000, 10_000, D("10012.5"))
@@ -72,7 +79,7 @@ def test_a_bot_says_how_it_stands(ann, bot):
 
 
 def test_a_new_bot_has_done_nothing(ann, bot):
-    (line,) = queries.bots_of(ann)
+    line = only(queries.bots_of(ann))
 
     assert line.last_cycle is None
     assert (line.pnl, line.gross_exposure, line.net_exposure, line.open_positions) == (0, 0, 0, 0)
@@ -83,7 +90,7 @@ def test_money_paid_in_and_out_is_no_profit(ann, bot):
         deposits=D(15_000), withdrawals=D(15_000), cash=D(0), equity=D(3)
     )
 
-    (line,) = queries.bots_of(ann)
+    line = only(queries.bots_of(ann))
 
     assert (line.pnl, line.return_fraction) == (3, None)
 
@@ -108,7 +115,9 @@ def test_currencies_and_modes_are_never_mixed(ann, bot):
     )
     hold(bot, [(SYMBOL, "2", "300")], unrealized="-10")
 
-    totals = {(one.mode, one.currency): one for one in queries.portfolio(ann).totals}
+    totals: dict[Any, Any] = {
+        (one.mode, one.currency): one for one in queries.portfolio(ann).totals
+    }
 
     assert {key: (one.bots, one.equity) for key, one in totals.items()} == {
         ("PAPER", "USDT"): (2, D(10_490)),
@@ -151,7 +160,7 @@ def test_dust_counts_in_money_and_is_no_position(ann, bot):
     hold(bot, [(SYMBOL, "1", "100")])
     models.Position.objects.update(is_dust=True)
 
-    (line,) = queries.bots_of(ann)
+    line = only(queries.bots_of(ann))
 
     assert (line.open_positions, line.net_exposure) == (0, 100)
 
@@ -184,7 +193,8 @@ def test_positions_with_their_plans_and_prices(bot):
     known = instrument()
     row_of("simulated", known, BEGAN).save()
 
-    other, held = queries.positions_of(bot, {SYMBOL: D(140)})
+    found: Any = queries.positions_of(bot, {SYMBOL: D(140)})
+    other, held = found
 
     expected = Position(
         symbol=SYMBOL, quantity=D(-2), entry_cost=D(300), margin=D(60), leverage=D(5)
@@ -215,7 +225,7 @@ def test_open_orders_are_those_that_may_still_fill(bot):
 
 # --- pages -----------------------------------------------------------------------------------------
 
-PAGED = {
+PAGED: dict[str, Any] = {
     "orders": (queries.orders_of, models.Order, ("-created_at", "-pk"), lambda item: item.order.client_order_id),
     "cycles": (queries.cycles_of, models.TradingCycle, ("-started_at", "-pk"), lambda item: item.id),
     "trades": (queries.closed_trades_of, models.ClosedTrade, ("-pk",), lambda item: item.closed_at),
@@ -276,7 +286,7 @@ def test_the_ledger_and_the_events_in_order(bot):
 
 
 def test_a_record_comes_back_whole(bot):
-    cycle = cycle_row(bot, 1)
+    cycle: Any = cycle_row(bot, 1)
     cycle.save()
     running = cycle_row(bot, 2)
     running.record = None
@@ -313,7 +323,7 @@ def test_a_long_curve_keeps_its_peaks():
 
     shown = queries.equity_of(bot, points=40)
 
-    kept = {(at - BEGAN) // MINUTE: equity for at, equity in shown.points}
+    kept: dict[int, Any] = {(at - BEGAN) // MINUTE: equity for at, equity in shown.points}
     assert (shown.of, len(shown.points) <= 40) == (3000, True)
     assert kept[0] == 100
     assert (kept[1234], kept[1235], kept[2999]) == (1, 900, 7)
@@ -342,7 +352,7 @@ def test_thinning_keeps_the_corners_of_each_bucket(values, minutes):
 
 
 def asked(user: User, bot: models.Bot) -> dict[str, int]:
-    cycle = models.TradingCycle.objects.filter(bot=bot).first()
+    cycle = models.TradingCycle.objects.filter(bot=bot)[0]
     return {
         "bots": counted(lambda: queries.bots_of(user)),
         "portfolio": counted(lambda: queries.portfolio(user)),
@@ -377,7 +387,7 @@ def test_as_many_queries_for_ten_thousand_rows_as_for_ten():
     few = asked(ann, bot)
 
     fill(bot, 9_990, first=10)
-    many_bots(ann, 300)
+    many_bots(ann, 100)
     hold(bot, [(f"S{n}/USDT:USDT", "1", "100") for n in range(20)])
 
     assert few == QUERIES

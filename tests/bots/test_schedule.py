@@ -273,11 +273,10 @@ def test_it_hears_of_a_start_and_a_stop(scheduler):
     bot = a_bot()
     schedule_bot(bot)
     tick_all(scheduler)
-    assert f"bot {bot.pk}" in scheduler.schedule
+    assert f"bot {bot.pk}" in [event.entry.name for event in scheduler._heap]
     unschedule_bot(bot.pk)
     tick_all(scheduler)
 
-    assert f"bot {bot.pk}" not in scheduler.schedule
     assert f"bot {bot.pk}" not in [event.entry.name for event in scheduler._heap]
 
 

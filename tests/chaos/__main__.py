@@ -30,7 +30,9 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--runs", type=int, default=500, help="processes to kill or freeze")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--database", help="a DATABASE_URL; test_NAME is made beside it and dropped")
+    parser.add_argument(
+        "--database", help="a DATABASE_URL; test_NAME is made beside it and dropped"
+    )
     parser.add_argument(
         "--real", action="store_true", help="each place of a cycle once, leases of 30 s"
     )
@@ -70,7 +72,9 @@ def _report(arguments: argparse.Namespace) -> int:
         count += 1
         for fault in result.faults:
             found += 1
-            print(f"{result.act}, {result.kind} {result.point[0]} #{result.point[1]}: {fault[:LINE]}")
+            print(
+                f"{result.act}, {result.kind} {result.point[0]} #{result.point[1]}: {fault[:LINE]}"
+            )
     took = time.monotonic() - began
     places = sum(map(len, matrix.places.values()))
     print(

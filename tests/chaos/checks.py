@@ -67,9 +67,17 @@ def _nobody_at_the_desk(bot: models.Bot) -> Iterator[str]:
 def _same_fills(bot: models.Bot) -> Iterator[str]:
     """The venue's fills and the ledger's, one for one."""
     told = SimRecord.objects.filter(account=bot.sim_account, kind=SimRecordKind.FILL)
-    fills = (report_of(one.kind, one.payload).fill for one in told)  # type: ignore[union-attr]
+    fills = (report_of(one.kind, one.payload).fill for one in told)
     at_venue = Counter(
-        (one.venue_trade_id, one.client_order_id, one.side, one.quantity, one.price, one.fee, one.at)
+        (
+            one.venue_trade_id,
+            one.client_order_id,
+            one.side,
+            one.quantity,
+            one.price,
+            one.fee,
+            one.at,
+        )
         for one in fills
         if one is not None
     )
@@ -150,9 +158,7 @@ def _paid(bot: models.Bot, book: Book) -> Iterator[str]:
 def print_of(bot_id: Any) -> dict[str, Any]:
     """Everything that only the holder of a desk may change, to be compared before and after."""
     bot = models.Bot.objects.select_related("state", "sim_account").get(pk=bot_id)
-    state = {
-        field.attname: getattr(bot.state, field.attname) for field in bot.state._meta.fields
-    }
+    state = {field.attname: getattr(bot.state, field.attname) for field in bot.state._meta.fields}
     return {
         "state": state,
         "orders": list(bot.orders.order_by("pk").values_list("pk", "status", "filled_quantity", "reason", "lookups")),

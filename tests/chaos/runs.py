@@ -77,7 +77,17 @@ class Matrix:
 
     def _survey(self) -> dict[str, list[Point]]:
         scene, places = self._new_scene(), {}
-        for act in ("open", "move", "close", "open", "overtaken", "open", "stopped", "open", "flatten"):
+        for act in (
+            "open",
+            "move",
+            "close",
+            "open",
+            "overtaken",
+            "open",
+            "stopped",
+            "open",
+            "flatten",
+        ):
             places[act] = in_child(_doing(scene, act, Points()))
             _next_slot(scene)
             _next_day(scene)
@@ -104,9 +114,8 @@ class Matrix:
 
     def run_each(self, act: str) -> Iterator[Result]:
         """One run at every place of an act, all cut before the first is healed."""
-        places = [point for point in self.places[act]]
         victims = []
-        for point in places:
+        for point in self.places[act]:
             victim = Victim(self._new_scene())
             if act != "open":
                 in_child(_doing(victim.scene, "open", Points()))

@@ -27,13 +27,16 @@ class Watched(Points):
 
     def reach(self, name: str, *, inside: bool = False) -> None:
         if name.startswith("before ") and " the " not in name:
-            self.calls.setdefault(name.removeprefix("before "), set()).add(connection.in_atomic_block)
+            self.calls.setdefault(name.removeprefix("before "), set()).add(
+                connection.in_atomic_block
+            )
 
 
 def held_connections() -> int:
     """How many database connections this thread keeps from others."""
-    if connection.vendor == "postgresql":
-        stats = connection.pool.get_stats()
+    pool = getattr(connection, "pool", None)
+    if pool is not None:
+        stats = pool.get_stats()
         return stats["pool_size"] - stats["pool_available"]
     return int(connection.connection is not None)
 
@@ -81,7 +84,8 @@ def test_a_thinking_model_holds_no_connection(scene):
 
 
 def test_a_model_asked_inside_a_transaction_is_refused(scene):
+    scene.decide()
     with scene.open(), transaction.atomic():
         trader = runtime.open_desk(runtime.load_bot(scene.bot_id)).desk.trader
         with pytest.raises(OutwardCallInTransaction):
-            trader.decide(None)
+            trader.decide(scene.views[-1])

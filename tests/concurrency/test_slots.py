@@ -50,7 +50,12 @@ def test_a_request_is_run_once_whoever_brings_it(scene):
 def test_another_slot_is_skipped_while_a_cycle_thinks(scene, settings):
     settings.CYCLE_LEASE_SECONDS = 30
     asked, answered = Signal(), Signal()
-    scene.thinking = lambda: (asked.send(), answered.wait())
+
+    def think() -> None:
+        asked.send()
+        answered.wait()
+
+    scene.thinking = think
     thinker = fork(lambda: scene.decide() is not None)
     asked.wait()
     scene.pass_time()

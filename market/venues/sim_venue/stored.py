@@ -5,22 +5,14 @@ Decimals are text, instants of the venue milliseconds. Liquidation prices are co
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from market.domain.canonical import canonical_value
-from market.domain.enums import (
-    OrderPurpose,
-    OrderSide,
-    OrderStatus,
-    OrderType,
-    TimeInForce,
-    TriggerBasis,
-)
+from market.domain.enums import OrderStatus
 from market.domain.instruments import Instrument
-from market.domain.orders import Order
-from market.domain.positions import Position, liquidation_price
+from market.domain.positions import liquidation_price
+from market.domain.stored import order_from, position_from
 from market.venues.sim_venue.state import EndedOrder, EndedOrders, SimOrder, SimState, Stage
 
 FORMAT = 1
@@ -60,7 +52,7 @@ def from_mapping(raw: Plain, instruments: Mapping[str, Instrument]) -> SimState:
 
 
 def _state(raw: Plain, instruments: Mapping[str, Instrument]) -> SimState:
-    positions = {one["symbol"]: _position(one) for one in raw["positions"]}
+    positions = {one["symbol"]: position_from(one) for one in raw["positions"]}
     prices = {
         symbol: liquidation_price(position, instruments[symbol])
         for symbol, position in positions.items()
@@ -85,21 +77,6 @@ def _state(raw: Plain, instruments: Mapping[str, Instrument]) -> SimState:
     )
 
 
-def _decimal(value: str | None) -> Decimal | None:
-    return None if value is None else Decimal(value)
-
-
-def _position(raw: Plain) -> Position:
-    return Position(
-        symbol=raw["symbol"],
-        quantity=Decimal(raw["quantity"]),
-        entry_cost=Decimal(raw["entry_cost"]),
-        margin=Decimal(raw["margin"]),
-        leverage=Decimal(raw["leverage"]),
-        opened_at=None if raw["opened_at"] is None else datetime.fromisoformat(raw["opened_at"]),
-    )
-
-
 def _held(raw: Plain) -> SimOrder:
     return SimOrder(
         order=order_from(raw["order"]),
@@ -120,36 +97,6 @@ def _ended(raw: Plain) -> EndedOrder:
         quantity=Decimal(raw["quantity"]),
         filled_quantity=Decimal(raw["filled_quantity"]),
         at=int(raw["at"]),
-        venue_order_id=raw["venue_order_id"],
-        reason=raw["reason"],
-    )
-
-
-def order_from(raw: Plain) -> Order:
-    """An order from its canonical mapping."""
-    basis = raw["trigger_basis"]
-    return Order(
-        client_order_id=raw["client_order_id"],
-        symbol=raw["symbol"],
-        side=OrderSide(raw["side"]),
-        order_type=OrderType(raw["order_type"]),
-        purpose=OrderPurpose(raw["purpose"]),
-        quantity=Decimal(raw["quantity"]),
-        quote_quantity=_decimal(raw["quote_quantity"]),
-        price=_decimal(raw["price"]),
-        trigger_price=_decimal(raw["trigger_price"]),
-        trigger_basis=None if basis is None else TriggerBasis(basis),
-        time_in_force=TimeInForce(raw["time_in_force"]),
-        reduce_only=raw["reduce_only"],
-        leverage=Decimal(raw["leverage"]),
-        parent_id=raw["parent_id"],
-        stop_price=_decimal(raw["stop_price"]),
-        target_price=_decimal(raw["target_price"]),
-        note=raw["note"],
-        created_at=datetime.fromisoformat(raw["created_at"]),
-        status=OrderStatus(raw["status"]),
-        filled_quantity=Decimal(raw["filled_quantity"]),
-        filled_notional=Decimal(raw["filled_notional"]),
         venue_order_id=raw["venue_order_id"],
         reason=raw["reason"],
     )

@@ -82,7 +82,8 @@ def _desk(turned: ExitStack) -> PaperDesk:
 def _cycles(desk: PaperDesk) -> dict[str, float]:
     """A hold, and one that trades, each the median of many."""
     desk.trader.thinking = lambda: desk.tick(by=timedelta(milliseconds=10))
-    holds, trades = [], []
+    holds: list[float] = []
+    trades: list[float] = []
     for number in range(CYCLES):
         answers = [buys() if number % 2 else says(DecisionAction.CLOSE)]
         answers = [_on(answers[0], SIX[0])]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from bots.desk import Desk
@@ -146,7 +147,7 @@ class Stand:
     feed: LiteralFeed
     trader: LiteralTrader
     broker: BreakableBroker
-    ledger: MemoryLedger
+    ledger: Any
 
     def tick(
         self, price: str | None = None, *, mark: str | None = None, by: timedelta = BEAT

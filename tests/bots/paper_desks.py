@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal as D
+from typing import Any
 from uuid import uuid4
 
 from django.db import connection
@@ -75,7 +76,7 @@ def paper_bot(owner: User | None = None, symbols=(SYMBOL,), profile="balanced", 
     """A saved ACTIVE paper bot with an opened account and books."""
     owner = owner or User.objects.get_or_create(email="owner@example.org")[0]
     sim = SimSettings(execute_on_quotes=True)
-    values = {
+    values: dict[str, Any] = {
         "id": uuid4(), "owner": owner, "mode": BotMode.PAPER, "status": BotStatus.ACTIVE,
         "venue": "simulated", "symbols": sorted(symbols), "currency": "USDT", "capital": D(10_000),
         "trader": "flat", "risk_profile": RiskProfile.objects.get(owner=None, name=profile),

@@ -73,6 +73,7 @@ class Both:
         self.restart()
         self.at = START
         self.orders: list[str] = []
+        self.sent: set[str] = set()
         self.told: list = []
         self.trades = 0
 
@@ -123,6 +124,7 @@ class Both:
     def claim(self, number: int, _: int) -> None:
         if order := self.known(number, OrderStatus.INITIALIZED):
             self.both("claim", [order])
+            self.sent.add(order.client_order_id)
 
     def status(self, number: int, _: int) -> None:
         if order := self.known(number, OrderStatus.SUBMITTED, OrderStatus.UNKNOWN):
@@ -134,7 +136,7 @@ class Both:
             number, OrderStatus.SUBMITTED, OrderStatus.ACCEPTED, OrderStatus.PARTIALLY_FILLED,
             OrderStatus.CANCELED, OrderStatus.NEVER_ARRIVED,
         )  # fmt: skip
-        if order is not None:
+        if order is not None and order.client_order_id in self.sent:
             left = order.quantity - order.filled_quantity
             part = left if number % 2 else max(D("0.01"), (left / 3).quantize(D("0.01")))
             more = D("0.01") if signed == 400 else D(0)  # more than was ordered

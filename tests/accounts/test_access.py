@@ -19,6 +19,7 @@ NOBODYS = {
     "llm.LLMCall",  # the cost center's; its profile may be shared by many
     "market.SimRecord",
     "market.SimAccount",
+    "bots.TradingHalt",  # covers a bot, a user or all: `queries.halts_over` tells whom it concerns
 }
 
 

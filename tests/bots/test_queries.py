@@ -248,6 +248,7 @@ def test_pages_show_every_row_once_in_order(bot, what, size):
         assert len(page.items) <= size
         seen += [key(item) for item in page.items]
         after = page.next
+        assert len(seen) <= len(wanted)
         if not after:
             break
 
@@ -421,6 +422,12 @@ def test_a_bot_is_found_by_its_id_its_start_or_its_name(bot):
 def test_a_bot_that_is_not_there(bot, text):
     with pytest.raises(queries.BotNotFound, match="there is no bot"):
         queries.bot_named(text)
+
+
+def test_five_characters_are_too_few(bot):
+    assert queries.bot_named(bot.pk.hex[:6]) == bot
+    with pytest.raises(queries.BotNotFound, match="there is no bot"):
+        queries.bot_named(bot.pk.hex[:5])
 
 
 def test_a_name_of_two_bots(bot):

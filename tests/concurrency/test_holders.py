@@ -205,6 +205,18 @@ def test_submit_claim_after_a_pause_is_canceled(scene):
     all_is_well(scene)
 
 
+def test_submit_claim_reads_the_status_itself(scene):
+    """Nobody told of the pause: no event has moved the bot's sequence."""
+    with scene.open():
+        ledger = ledger_of(scene)
+        assert ledger.take_desk()
+        orders = written(scene, ledger)
+        models.Bot.objects.filter(pk=scene.bot_id).update(status=BotStatus.PAUSED)
+        assert ledger.claim(orders) == ()
+        ledger.release_desk()
+    assert {order.status for order in orders_of(scene)} == {"CANCELED"}
+
+
 def test_submit_claim_left_open_by_the_dead_is_canceled(scene):
     with scene.open():
         dead = ledger_of(scene)

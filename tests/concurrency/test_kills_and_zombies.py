@@ -2,16 +2,21 @@
 
 import signal
 import time
+from datetime import timedelta
+from decimal import Decimal as D
 
 import pytest
 
-from bots import models
+from bots import models, services
+from bots.acts import ManualOrder
 from bots.models import CycleStatus
+from market.domain.enums import PositionSide
 from tests.chaos.points import Points
 from tests.chaos.processes import ChildFailed, fork, in_child
 from tests.chaos.runs import Matrix
 from tests.chaos.scene import enters, open_scene
 from tests.concurrency.stage import all_is_well, bot_of, orders_of
+from tests.scenarios.tables import SYMBOL
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -122,3 +127,34 @@ def test_a_zombie_can_not_book_the_answer_that_it_holds():
         child.wait()
     assert models.Fill.objects.count() == fills == 1
     all_is_well(scene)
+
+
+def test_a_flatten_whose_worker_died_is_sent_again():
+    scene = open_scene("the bot")
+    scene.wants(enters(scene.price), scene.price)
+    in_child(scene.decide)
+    scene.points = Points(end=("before sync", 0))
+    scene.pass_time()
+    assert in_child(scene.flatten) is None
+    scene.points = Points()
+    action = models.ManualAction.objects.get()
+    assert action.status == "RUNNING"
+    models.ManualAction.objects.update(requested_at=action.requested_at - timedelta(minutes=3))
+    wait_for_lease()
+    with scene.open():
+        assert services.sweep()["sent_again"] == 1
+        assert services.perform_action(action.pk).status == "DONE"
+    assert not models.Position.objects.exists()
+    all_is_well(scene)
+
+
+def test_an_order_by_hand_whose_worker_died_is_not():
+    scene = open_scene("the bot")
+    wish = ManualOrder(symbol=SYMBOL, side=PositionSide.LONG, notional=D(500), stop_price=D(95))
+    with scene.open():
+        action = services.order_by_hand(scene.bot_id, wish, by="a person")
+        long_ago = action.requested_at - timedelta(minutes=3)
+        models.ManualAction.objects.update(status="RUNNING", requested_at=long_ago)
+        assert services.sweep() == {"abandoned": 0, "lost_actions": 1, "sent_again": 0}
+        assert services.perform_action(action.pk) is None
+    assert models.ManualAction.objects.get().status == "FAILED"

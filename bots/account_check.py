@@ -19,6 +19,15 @@ from market.domain.orders import OPEN_STATUSES, Order
 from risk.account import AccountCaps, Stake, review_account
 from risk.models import AccountLimits
 
+UNKNOWN = Decimal("Infinity")
+"""The value of an order that nobody can value: more than any limit."""
+
+
+def _price_of(order: Order | models.Order) -> Decimal | None:
+    """At what an entry is valued: its limit; at market the further of its exits, which is more than it pays."""
+    exits = [price for price in (order.stop_price, order.target_price) if price is not None]
+    return order.price or max(exits, default=None)
+
 
 class AccountCheck:
     """Asked by the ledger with the orders of a claim, inside its transaction."""
@@ -47,12 +56,19 @@ class AccountCheck:
         if caps.is_empty:
             return None
         base, size = self._bases[entry.symbol]
-        price = entry.price or (entry.quote_quantity or ZERO)
-        coins = entry.quantity * size if entry.price else Decimal(1)
-        notional = coins * price
+        price = _price_of(entry)
+        notional = (
+            entry.quote_quantity
+            if price is None or entry.quote_quantity
+            else entry.quantity * size * price
+        )
+        if notional is None:
+            return "ACCOUNT_GROSS_EXPOSURE an order at market that names no price can't be valued"
         wanted = Stake(base=base, notional=notional, margin=notional / entry.leverage)
-        known = {base: entry.price} if entry.price else {}
-        stakes = [*self._held(known), *self._under_way(known, orders)]
+        known = {} if price is None else {base: price}
+        # First what is under way, then what is held: a fill in between is counted twice, never missed.
+        under_way = self._under_way(known, orders)
+        stakes = [*under_way, *self._held(known)]
         lost = self._lost_today() if caps.daily_loss is not None else ZERO
         denial = review_account(wanted, stakes, lost, caps, entry.symbol)
         return None if denial is None else str(denial)
@@ -79,9 +95,9 @@ class AccountCheck:
         ).exclude(pk__in=[order.client_order_id for order in mine])
         stakes = []
         for row in found:
-            price = known.get(row.base, row.price)
+            price = known.get(row.base) or _price_of(row)
             left = (row.quantity - row.filled_quantity) * row.contract_size
-            notional = (row.quote_quantity or ZERO) if price is None else left * price
+            notional = row.quote_quantity or (UNKNOWN if price is None else left * price)
             stakes.append(Stake(base=row.base, notional=notional, margin=notional / row.leverage))
         return stakes
 

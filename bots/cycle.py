@@ -51,7 +51,7 @@ def run_cycle(desk: Desk, slot: str) -> CycleRecord:
 
 def _run(desk: Desk, slot: str, started_at: datetime) -> CycleRecord:
     try:
-        seen = observe(desk, started_at)
+        seen = observe(desk, desk.clock.now())  # not when it began: it may have waited for the desk
     except VenueUnavailable as silence:
         return _close(desk, slot, started_at, CycleOutcome.VENUE_UNAVAILABLE, reason=str(silence))
     obey_breakers(desk, seen)

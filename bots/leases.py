@@ -39,6 +39,17 @@ class DeskLease:
     held: bool = False
     status: str = ""
     is_halted: bool = False
+    renewed_at: float = 0.0
+    told_version: int | None = None
+
+    def is_old(self) -> bool:
+        """True when so much of the lease has gone that somebody else may soon have it."""
+        return bool(_passed() - self.renewed_at > settings.DESK_LEASE_SECONDS / 2)
+
+
+def _passed() -> float:
+    """Seconds on a clock that goes on while the machine sleeps, where there is one."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _after(seconds: float) -> Combinable:
@@ -62,11 +73,12 @@ def take(lease: DeskLease, patience: timedelta) -> bool:
     """Take the desk if it is free or becomes free within `patience`. What was known of it is stale."""
     give_up = time.monotonic() + patience.total_seconds()
     while True:
+        began = _passed()
         taken = models.Bot.objects.filter(is_free(), pk=lease.bot_id).update(
             desk_until=desk_until(), desk_owner=lease.owner, fence=F("fence") + 1
         )
         if taken:
-            lease.held = True
+            lease.held, lease.renewed_at = True, began
             return True
         if time.monotonic() >= give_up:
             return False
@@ -85,12 +97,13 @@ def take_back(lease: DeskLease, cycle_id: UUID | None) -> bool:
     )
     if cycle_id is not None:
         conditions &= Q(Exists(_running(cycle_id, lease.owner)))
+    began = _passed()
     taken = models.Bot.objects.filter(is_free(), conditions).update(
         desk_until=desk_until(), desk_owner=lease.owner, fence=F("fence") + 1
     )
     if taken:
         lease.fence += 1
-        lease.held = True
+        lease.held, lease.renewed_at = True, began
     return bool(taken)
 
 
@@ -98,12 +111,12 @@ def renew(lease: DeskLease, events: int, *, release: bool = False, to_open: bool
     """Begin a write: check the fence, renew (or end) the lease, allocate event numbers; the last number
     used before. Locks the bot's row until the transaction ends. Raises LeaseLost, and NotAllowed for a
     write `to_open` when the bot may not."""
-    known = lease.sequence
+    known, began = lease.sequence, _passed()
     if not _renewed(lease, known, events, release=release, to_open=to_open):
         known = _diagnosed(lease, to_open=to_open)
         if not _renewed(lease, known, events, release=release, to_open=to_open):
             raise LeaseLost(f"the desk of {lease.bot_id} is somebody else's")
-    lease.sequence = known + events
+    lease.sequence, lease.renewed_at = known + events, began
     if release:
         lease.held = False
     return known
@@ -113,6 +126,8 @@ def _renewed(lease: DeskLease, known: int, events: int, *, release: bool, to_ope
     wanted = Q(pk=lease.bot_id, fence=lease.fence, desk_owner=lease.owner, event_sequence=known)
     if to_open:
         wanted &= Q(status=BotStatus.ACTIVE, is_halted=False)
+        if lease.told_version is not None:
+            wanted &= Q(told_version=lease.told_version)
     changes: dict[str, object] = {"event_sequence": known + events}
     changes |= {"desk_until": None, "desk_owner": ""} if release else {"desk_until": desk_until()}
     return bool(models.Bot.objects.filter(wanted).update(**changes))
@@ -122,7 +137,7 @@ def _diagnosed(lease: DeskLease, *, to_open: bool) -> int:
     """Why a write found no row: the sequence if only that had moved (a service told something)."""
     row = (
         models.Bot.objects.select_for_update()
-        .values("fence", "desk_owner", "event_sequence", "status", "is_halted")
+        .values("fence", "desk_owner", "event_sequence", "status", "is_halted", "told_version")
         .get(pk=lease.bot_id)
     )
     if row["fence"] != lease.fence or row["desk_owner"] != lease.owner:
@@ -131,6 +146,8 @@ def _diagnosed(lease: DeskLease, *, to_open: bool) -> int:
     if to_open and (row["status"] != BotStatus.ACTIVE or row["is_halted"]):
         lease.status, lease.is_halted = row["status"], row["is_halted"]
         raise NotAllowed("halted" if row["is_halted"] else f"the bot is {row['status']}")
+    if to_open and lease.told_version not in (None, row["told_version"]):
+        raise NotAllowed("the bot was told otherwise meanwhile")
     return int(row["event_sequence"])
 
 
@@ -194,8 +211,9 @@ def abandon_expired(bot_id: UUID | None = None) -> int:
     )
 
 
-def give_up_cycle(cycle_id: UUID, owner: str, reason: str) -> None:
-    """End one's own cycle without a record: it failed."""
-    _running(cycle_id, owner).update(
+def give_up_cycle(cycle_id: UUID, owner: str, reason: str) -> bool:
+    """End one's own cycle without a record: it failed. False when it was RUNNING no more."""
+    ended = _running(cycle_id, owner).update(
         status=CycleStatus.ABANDONED, ended_at=Now(), reason=reason[:500]
     )
+    return bool(ended)

@@ -41,7 +41,6 @@ from market.domain.instruments import Instrument
 from market.domain.orders import Order, OrderReport, VenueReport
 from risk.domain import BreakerState, Denial
 
-STILL_ENOUGH = 0.9
 ORDER_RECHECK = Callable[[Sequence[Order]], str | None]
 
 
@@ -56,7 +55,8 @@ class DjangoLedger:
     `patience`: how long to wait for a desk that is taken. `model_seconds`: how long a model may think.
     `equity_every`: the least time between equity points that no fill asks for. `may_trade`: read again
     at every claim that opens. `recheck`: the owner's limits over all bots, asked under their lock at
-    the claim; a sentence denies. `on_reload`: told when what was known of the bot was read anew.
+    the claim; a sentence denies. `told_version`: how often the bot had been told otherwise when it was read; an order
+    that opens does not leave after the next time.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class DjangoLedger:
         equity_every: timedelta = timedelta(0),
         may_trade: Callable[[], bool] = _always,
         recheck: ORDER_RECHECK | None = None,
-        on_reload: Callable[[], None] | None = None,
+        told_version: int | None = None,
     ) -> None:
         self.bot = bot
         self.cycle_id: UUID | None = None
@@ -79,8 +79,7 @@ class DjangoLedger:
         self._equity_every = equity_every
         self._may_trade = may_trade
         self._recheck = recheck
-        self._on_reload = on_reload
-        self._lease = leases.DeskLease(bot_id=bot.id, owner=uuid4().hex)
+        self._lease = leases.DeskLease(bot_id=bot.id, owner=uuid4().hex, told_version=told_version)
         self._book = Book()
         self._saved = self._book
         self._recent = Recent()
@@ -89,6 +88,7 @@ class DjangoLedger:
         self._cycles = 0
         self._cycle_is_new = False
         self._alive_until = 0.0
+        self._is_ending = False
         self._known: set[ReportKey] = set()
         self._seen: dict[str, Order | None] = {}
         self._has_new_fills = False
@@ -129,21 +129,32 @@ class DjangoLedger:
     def release_desk(self) -> None:
         if not self._lease.held:
             return
-        self._stay_alive()
         try:
+            self._stay_alive(self._model_seconds + settings.CYCLE_LEASE_SECONDS, at_least=0.9)
             self._write(release=True)
         except LeaseLost:
-            return  # whoever has it now reads everything anew
+            self._lease.held = False  # whoever has it now reads everything anew
+            raise
         except Exception:
             leases.let_go(self._lease)
             raise
 
-    def _stay_alive(self) -> None:
-        """Extend the cycle's lease over the model call; not when what is left of it does."""
-        now, lasting = time.monotonic(), self._model_seconds + settings.CYCLE_LEASE_SECONDS
-        if self.cycle_id is not None and self._alive_until - now < lasting * STILL_ENOUGH:
-            leases.extend_cycle(self.cycle_id, self.owner, lasting)
-            self._alive_until = now + lasting
+    def _stay_alive(self, lasting: float, *, at_least: float) -> None:
+        """Extend the cycle's lease, unless this part of what is asked is left of it. Raises LeaseLost when
+        the cycle was given up: then no model is asked for it."""
+        now = time.monotonic()
+        if self.cycle_id is None or self._alive_until - now >= lasting * at_least:
+            return
+        if not leases.extend_cycle(self.cycle_id, self.owner, lasting):
+            raise LeaseLost(f"the cycle of {self.bot.id} was given up")
+        self._alive_until = now + lasting
+
+    def stay(self) -> None:
+        """Asked before anything is said to the venue: who slept finds out. Raises LeaseLost."""
+        if not self._lease.held:
+            raise LeaseLost(f"the desk of {self.bot.id} is not held")
+        if self._lease.is_old():
+            leases.renew(self._lease, 0)
 
     def may_open(self) -> bool:
         active = self._lease.status == BotStatus.ACTIVE and not self._lease.is_halted
@@ -155,10 +166,12 @@ class DjangoLedger:
         if not reports:
             return 0
         before = (self._book, self._draft.copy(), set(self._known), dict(self._seen))
+        recent, has_new_fills = self._recent, self._has_new_fills
         try:
             return self._apply(reports, instruments)
         except IntegrityError:  # some of it is booked: find out what, and fold the rest
             self._book, self._draft, self._known, self._seen = before
+            self._recent, self._has_new_fills = recent, has_new_fills
             self._known |= _booked(self.bot.id, reports)
             return self._apply(reports, instruments)
 
@@ -168,7 +181,7 @@ class DjangoLedger:
         try:
             self._write_new(fresh)
         except IntegrityError:
-            self._book = before
+            self._book, self._draft.new_orders = before, []
             ids = [order.client_order_id for order in fresh]
             known = set(
                 models.Order.objects.filter(pk__in=ids).values_list("client_order_id", flat=True)
@@ -231,7 +244,7 @@ class DjangoLedger:
 
     def record_equity(self, at: datetime, equity: Decimal) -> None:
         day = self.bot.local_day(at)
-        if day != self._recent.day:
+        if day > self._recent.day:  # never back, whatever the clocks of two machines say
             navs = day_navs_after(self.bot.id, self._recent)
             self._recent = self._recent.on_day(day, navs)
             self._draft.day_navs = navs
@@ -259,6 +272,7 @@ class DjangoLedger:
             row.exclude(status=models.CycleStatus.DONE).update(**changes)
 
         told = (record.ended_at, *events.cycle_event(self.cycle_id, record))
+        self._is_ending = True
         if self._lease.held:
             self._draft.events.append(told)
             self._write(release=True, inside=store)
@@ -269,6 +283,7 @@ class DjangoLedger:
         stored_record.remember(blobs)
         self.cycle_id = None
         self._cycles, self._cycle_is_new = self.cycles_run(), False
+        self._is_ending = False
 
     # -- the port: reading ------------------------------------------------------------------------
 
@@ -312,8 +327,6 @@ class DjangoLedger:
         self._known, self._seen = set(), {}
         self._lease.fence, self._lease.sequence = row.fence, row.event_sequence
         self._lease.status, self._lease.is_halted = row.status, row.is_halted
-        if self._on_reload is not None:
-            self._on_reload()
         self._owed = []
         self._cancel_unsent()
         if row.owes:
@@ -407,16 +420,17 @@ class DjangoLedger:
         sequence = self._lease.sequence
         if not (release or inside or self._is_changed):
             return
+        if not release:
+            self._stay_alive(settings.CYCLE_LEASE_SECONDS, at_least=0.5)
         try:
             with transaction.atomic():
                 self._begin(release=release)
                 self._store()
                 if inside is not None:
                     inside()
-        except BaseException:
+        except BaseException as error:
             self._lease.sequence = sequence
-            if release:
-                self._lease.held = True
+            self._lease.held = not isinstance(error, LeaseLost)
             raise
         self._written()
 
@@ -452,7 +466,7 @@ class DjangoLedger:
             }
         if draft.day_navs is not None:
             columns["day_navs"] = json.dumps([str(nav) for nav in draft.day_navs])
-        if columns:  # the count of cycles rides along: each cycle that ends writes its equity
+        if columns or (self._cycle_is_new and self._is_ending):
             columns["cycles"] = self.cycles_run()
             models.BotState.objects.filter(pk=self.bot.id).update(**columns)
 

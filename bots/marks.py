@@ -6,10 +6,11 @@ taking its desk. The trap avoided: a peak of its equity that nobody writes down;
 remember is written at once, the rest once a minute.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
@@ -27,6 +28,8 @@ from market.domain.evolve import evolve
 from market.domain.instruments import Instrument
 from market.domain.orders import Order
 from risk.domain import BreakerState, Limits
+
+logger = logging.getLogger(__name__)
 
 CHUNK = 200
 
@@ -80,27 +83,42 @@ def value_quietly(
 
 
 def write_valued(valued: Sequence[Valued]) -> int:
-    """Write the new states and equity points of quiet bots, each under its desk lease; how many. One that
-    somebody else has meanwhile taken is left to them."""
-    return sum(
-        _write_chunk(valued[start : start + CHUNK]) for start in range(0, len(valued), CHUNK)
-    )
+    """Write the new states and equity points of quiet bots; how many. One that somebody holds, or has
+    written since it was read, is left to them. One that can't be written keeps none of the others back."""
+    written = 0
+    for start in range(0, len(valued), CHUNK):
+        chunk = valued[start : start + CHUNK]
+        try:
+            written += _write_chunk(chunk)
+        except Exception:
+            logger.exception("%d marks could not be written together: one by one", len(chunk))
+            written += sum(_write_alone(one) for one in chunk)
+    return written
+
+
+def _write_alone(one: Valued) -> int:
+    try:
+        return _write_chunk([one])
+    except Exception:
+        logger.exception("the mark of %s could not be written", one.bot_id)
+        return 0
 
 
 def _write_chunk(chunk: Sequence[Valued]) -> int:
-    owner, by_id = uuid4().hex, {one.bot_id: one for one in chunk}
-    models.Bot.objects.filter(leases.is_free(), pk__in=by_id).update(
-        desk_until=leases.desk_until(), desk_owner=owner, fence=F("fence") + 1
-    )
+    """One transaction, under the locks of the bots' rows: the desk is nobody's and stays so. The fence is
+    raised all the same, for who left the desk for a model call must read again."""
+    by_id = {one.bot_id: one for one in chunk}
     with transaction.atomic():
-        taken = models.Bot.objects.select_for_update().filter(desk_owner=owner).order_by("pk")
+        free = models.Bot.objects.select_for_update(skip_locked=True, no_key=True).filter(
+            leases.is_free(), pk__in=by_id
+        )
         mine = [
             by_id[pk]
-            for pk, fence in taken.values_list("pk", "fence")
-            if fence == by_id[pk].fence + 1  # nobody wrote since it was read
+            for pk, fence in free.order_by("pk").values_list("pk", "fence")
+            if fence == by_id[pk].fence  # nobody wrote since it was read
         ]
+        models.Bot.objects.filter(pk__in=[one.bot_id for one in mine]).update(fence=F("fence") + 1)
         _store(mine)
-        models.Bot.objects.filter(desk_owner=owner).update(desk_until=None, desk_owner="")
     return len(mine)
 
 

@@ -247,7 +247,7 @@ class MemoryLedger:
             self._points_at, self._points = [], []
 
     def _turn_day(self, day: str) -> None:
-        if day != self._day:
+        if day > self._day:
             self._day = day
             self._day_navs.append(self._last_equity)
             self._sharpe = sharpe_of_days(self._day_navs)

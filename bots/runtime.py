@@ -4,13 +4,16 @@ Everything else works through the ports. It starts nothing and keeps only what a
 its clock, and a scripted model that must not begin again at every decision.
 """
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from bots import models, rows
 from bots.account_check import AccountCheck
@@ -18,21 +21,28 @@ from bots.desk import Desk
 from bots.domain.bot import BotConfig, BotMode
 from bots.ledger import DjangoLedger
 from bots.timing import Stages, Timed
-from llm.domain import Decision, DecisionView, StopRequirement
+from llm.domain import Decision, DecisionOutcome, DecisionView, StopRequirement
+from llm.models import ModelProfile
 from llm.ports import Trader
-from llm.services import record_calls, trader_for
-from llm.traders.registry import build_trader
+from llm.prompts.template import TemplateError
+from llm.services import ProviderNotAvailable, record_calls, trader_for
+from llm.traders.registry import TraderConfigurationError, build_trader
+from llm.traders.simple import Flat
 from market.domain.data import MarketSnapshot
 from market.domain.instruments import Instrument
+from market.instrument_rows import instrument_of
+from market.models import Instrument as InstrumentRow
 from market.ports import Broker, Clock, MarketFeed
 from market.services import open_sim_account
 from market.venues.clocks import SystemClock
-from market.venues.feeds import LiveFeed, feed_for
+from market.venues.feeds import LiveFeed, feed_for, remember
 from market.venues.paper_broker import PaperBroker
 from market.venues.paper_records import settings_of
 from market.venues.sim_venue.settings import SimSettings
 from risk.profiles import describe
 from tradingagent.accounts.outward import before_speaking_outward
+
+logger = logging.getLogger(__name__)
 
 PATIENCE = timedelta(seconds=2)
 """How long a cycle, a flatten or a manual order waits for the desk; a mark goes away at once."""
@@ -91,13 +101,30 @@ def open_feed(bot: models.Bot) -> LiveFeed:
 
 
 def instruments_of(bot: models.Bot, feed: MarketFeed) -> dict[str, Instrument]:
-    """The bot's instruments by symbol. Raises CannotTrade for one that the venue does not list,
+    """The bot's instruments by symbol. Raises CannotTrade for one that nobody knows there,
     VenueUnavailable."""
-    listed = {instrument.symbol: instrument for instrument in feed.instruments()}
-    missing = [symbol for symbol in bot.symbols if symbol not in listed]
+    known = listed(bot.venue, bot.symbols, feed)
+    missing = [symbol for symbol in bot.symbols if symbol not in known]
     if missing:
         raise CannotTrade(f"{bot.venue} does not list {', '.join(missing)}")
-    return {symbol: listed[symbol] for symbol in bot.symbols}
+    return known
+
+
+def listed(venue: str, symbols: Sequence[str], feed: MarketFeed) -> dict[str, Instrument]:
+    """The instruments of these symbols: what the venue lists and, SUSPENDED, what it listed once, which may
+    still be held. What nobody knows is left out. Raises VenueUnavailable."""
+    known = _among(symbols, feed)
+    gone = [symbol for symbol in symbols if symbol not in known]
+    if not gone:
+        return known
+    noted = InstrumentRow.objects.filter(venue=venue, symbol__in=gone)
+    remember(venue, [instrument_of(row) for row in noted])
+    return _among(symbols, feed)
+
+
+def _among(symbols: Sequence[str], feed: MarketFeed) -> dict[str, Instrument]:
+    told = {instrument.symbol: instrument for instrument in feed.instruments()}
+    return {symbol: told[symbol] for symbol in symbols if symbol in told}
 
 
 def open_desk(
@@ -106,8 +133,10 @@ def open_desk(
     patience: timedelta = PATIENCE,
     equity_every: timedelta = timedelta(0),
     snapshot: MarketSnapshot | None = None,
+    decides: bool = True,
 ) -> Running:
-    """Put a bot's desk together. `snapshot`: the market as just fetched for many bots. Raises CannotTrade."""
+    """Put a bot's desk together. `snapshot`: the market as just fetched for many bots. `decides` False: for
+    marks and closes, which need no trader, whatever is wrong with it. Raises CannotTrade."""
     feed = open_feed(bot)
     instruments = instruments_of(bot, feed)
     config, stages = config_of(bot), Stages()
@@ -125,13 +154,14 @@ def open_desk(
             bot.owner.time_zone,
             {one.symbol: (one.base, one.contract_size) for one in instruments.values()},
         ),
+        told_version=bot.told_version,
     )
     desk = Desk(
         bot=config,
         clock=clock(),
         feed=Timed(feed if snapshot is None else _Shown(feed, snapshot), _FEED, stages),
-        trader=Timed(_trader(bot), _TRADER, stages),
-        broker=Timed(broker, _BROKER, stages),
+        trader=Timed(_decider(bot) if decides else NOBODY, _TRADER, stages),
+        broker=Timed(broker, _BROKER, stages, first=ledger.stay),
         ledger=Timed(ledger, _LEDGER, stages),
         limits=limits,
         instruments=instruments,
@@ -198,6 +228,31 @@ def bar_is_closed(bot: models.Bot, due_at: datetime) -> bool:
 
 # --- traders --------------------------------------------------------------------------------------
 
+NOBODY: Final = Flat()
+"""Stands where a trader stands at a desk that asks none."""
+
+
+def _decider(bot: models.Bot) -> Trader:
+    """The bot's trader; one that can't be had is a recorded hold at every decision."""
+    try:
+        return _trader(bot)
+    except (ProviderNotAvailable, TemplateError, TraderConfigurationError) as error:
+        return Unavailable(bot.trader or str(bot.model_profile), str(error))
+
+
+class Unavailable:
+    """A trader that can't be had, and says why."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        self.name = name
+        self.reason = reason
+        self.stop = StopRequirement.REQUIRED
+
+    def decide(self, view: DecisionView) -> Decision:
+        del view
+        return Decision(trader=self.name, outcome=DecisionOutcome.UNAVAILABLE, reason=self.reason)
+
+
 _models: dict[UUID, tuple[object, Trader]] = {}
 _MODELS_KEPT = 2000
 
@@ -205,7 +260,7 @@ _MODELS_KEPT = 2000
 def _trader(bot: models.Bot) -> Trader:
     if bot.model_profile is None:
         return build_trader(bot.trader, bot.trader_params)
-    made_of = (bot.model_profile_id, bot.prompt_template_id, bot.owner_words)
+    made_of = (_facts(bot.model_profile), bot.prompt_template_id, bot.owner_words)
     known = _models.get(bot.id)
     if known is None or known[0] != made_of:
         if len(_models) > _MODELS_KEPT:
@@ -213,6 +268,11 @@ def _trader(bot: models.Bot) -> Trader:
         trader = trader_for(bot.model_profile, bot.prompt_template, bot.owner_words)
         known = _models[bot.id] = (made_of, trader)
     return BilledTrader(known[1], bot)
+
+
+def _facts(profile: ModelProfile) -> list[object]:
+    """All that a model is made of: a profile that was changed makes another."""
+    return [getattr(profile, field.attname) for field in profile._meta.concrete_fields]
 
 
 def _thinking_seconds(bot: models.Bot) -> float:
@@ -237,7 +297,10 @@ class BilledTrader:
     def decide(self, view: DecisionView) -> Decision:
         before_speaking_outward()
         decision = self._trader.decide(view)
-        record_calls(f"bot:{self._bot.id}", decision, self._bot.model_profile, clock().now())
+        try:
+            record_calls(f"bot:{self._bot.id}", decision, self._bot.model_profile, clock().now())
+        except (DatabaseError, ValueError):  # the bill comes next, and must not be lost for this
+            logger.exception("the calls of %s could not be recorded", self._bot.id)
         return decision
 
 

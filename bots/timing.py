@@ -1,6 +1,7 @@
 """How long each stage of a cycle took: ports wrapped so that their calls are timed. Measures, changes nothing."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,8 +20,15 @@ class Stages:
 class Timed:
     """A port whose named calls are timed; everything else passes through."""
 
-    def __init__(self, port: Any, names: dict[str, str], stages: Stages) -> None:
-        """`names`: method → stage."""
+    def __init__(
+        self,
+        port: Any,
+        names: dict[str, str],
+        stages: Stages,
+        first: Callable[[], object] | None = None,
+    ) -> None:
+        """`names`: method → stage. `first` is asked before each of these calls and may refuse it."""
+        self._first = first
         self._port = port
         self._names = names
         self._stages = stages
@@ -32,6 +40,8 @@ class Timed:
             return found
 
         def timed(*args: Any, **options: Any) -> Any:
+            if self._first is not None:
+                self._first()
             began = time.perf_counter()
             try:
                 return found(*args, **options)

@@ -93,6 +93,9 @@ def fold_model_result(
         folded = Folded(book, notices=(notice,))
     elif cost and bot.charge_llm_cost:
         folded = fold_llm_cost(book, at=at, cost=cost, key=key, day=bot.local_day(at))
+    elif cost:  # not charged to equity, and spent all the same: the budget counts it
+        spent = breakers.on_llm_cost(book.breakers, cost, bot.local_day(at))
+        folded = Folded(evolve(book, breakers=spent))
     counted = breakers.on_model_result(folded.book.breakers, ok)
     if counted is folded.book.breakers:
         return folded

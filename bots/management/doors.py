@@ -119,10 +119,13 @@ def as_mapping(action: models.ManualAction) -> dict[str, Any]:
 
 def in_words(action: models.ManualAction) -> str:
     """What became of a flatten, as one line."""
-    if action.status in (ActionStatus.PENDING, ActionStatus.RUNNING):
+    if "error" in action.result:
+        goes_on = (
+            "" if action.status == ActionStatus.FAILED else "; it is tried again in the background"
+        )
+        return f"{action.bot.name}: {action.result['error']}{goes_on}"
+    if "left" not in action.result:
         return f"{action.bot.name}: its desk is busy, it is being closed in the background"
-    if action.status == ActionStatus.FAILED:
-        return f"{action.bot.name}: {action.result['error']}"
     if action.result["is_flat"]:
         return f"{action.bot.name}: flat"
     left = [f"{held} {symbol}" for symbol, held in action.result["left"].items()]

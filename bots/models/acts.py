@@ -130,6 +130,7 @@ class ManualAction(models.Model):
     wanted = models.JSONField(default=dict)
     requested_by = models.CharField(max_length=254)
     requested_at = models.DateTimeField()
+    taken_at = models.DateTimeField(null=True, blank=True)
     status = models.CharField(
         max_length=8, choices=ActionStatus.choices, default=ActionStatus.PENDING
     )

@@ -62,6 +62,9 @@ class Bot(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     is_halted = models.BooleanField(default=False)
+    told_version = models.PositiveIntegerField(
+        default=1, help_text="How often it was told what to do."
+    )
     skipped_slots = models.PositiveIntegerField(default=0)
     shard_key = models.PositiveSmallIntegerField()
     desk_until = models.DateTimeField(null=True, blank=True)

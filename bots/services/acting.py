@@ -1,15 +1,18 @@
 """What a person asks of a bot's desk: stored as an action, done on the desk's own queue, once.
 
 The action's row is the claim: PENDING → RUNNING by compare-and-swap, so a task that is delivered twice
-acts once.
+acts once. What closes goes back to PENDING until nothing is left; the sweep sends it again.
 """
 
+import logging
 from dataclasses import asdict
+from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from bots import acts, events, models, runtime
@@ -17,13 +20,19 @@ from bots.acts import DeskBusy, ManualOrder
 from bots.domain.events import EventKind
 from bots.enqueue import enqueue
 from bots.models import CLOSING, ActionKind, ActionStatus
-from bots.ports import LeaseLost
+from bots.refusals import REFUSALS
 from market.domain.canonical import canonical_value
 from market.domain.enums import PositionSide
 from market.domain.numbers import plain
-from market.errors import VenueUnavailable
 from tradingagent.accounts.models import User
 from tradingagent.accounts.services import audit
+
+logger = logging.getLogger(__name__)
+
+ORDER_KEEPS: Final = timedelta(minutes=1)
+"""An order by hand is of the market that its person saw: later than this it is not sent."""
+LONGEST_REQUEST_ID: Final = 60
+OUR_REQUESTS: Final = "halt:"
 
 
 def flatten_bot(bot_id: UUID, *, by: User | str, request_id: str = "") -> models.ManualAction:
@@ -54,6 +63,7 @@ def order_by_hand(
 def _ask(
     bot_id: UUID, kind: ActionKind, wanted: dict[str, Any], by: User | str, request_id: str
 ) -> models.ManualAction:
+    check_request_id(request_id)
     with transaction.atomic():
         action, is_new = models.ManualAction.objects.get_or_create(
             bot_id=bot_id,
@@ -65,6 +75,8 @@ def _ask(
                 "requested_at": timezone.now(),
             },
         )
+        if (action.kind, action.wanted) != (kind, wanted):
+            raise ValueError(f"the request id {request_id!r} was used for something else")
         if is_new:
             audit(by, f"ask_{kind.lower()}", action.bot, after=wanted)
             _tell(action)
@@ -72,38 +84,87 @@ def _ask(
     return action
 
 
+def check_request_id(request_id: str) -> None:
+    """Raise ValueError for an id that is too long, or that only the program itself may use."""
+    if len(request_id) > LONGEST_REQUEST_ID:
+        raise ValueError(f"a request id has at most {LONGEST_REQUEST_ID} characters")
+    if request_id.startswith(OUR_REQUESTS):
+        raise ValueError(f"a request id does not begin with {OUR_REQUESTS!r}")
+
+
+def flatten_for_halt(bot_id: UUID, halt_id: int, *, by: User | str) -> models.ManualAction | None:
+    """Ask for a bot to be flattened because of a halt, once; None when that was asked before."""
+    with transaction.atomic():
+        action, is_new = models.ManualAction.objects.get_or_create(
+            bot_id=bot_id,
+            request_id=f"{OUR_REQUESTS}{halt_id}",
+            defaults={
+                "kind": ActionKind.FLATTEN,
+                "requested_by": by.email if isinstance(by, User) else by,
+                "requested_at": timezone.now(),
+            },
+        )
+        if is_new:
+            _tell(action)
+            enqueue("bots.perform_action", action_id=str(action.pk))
+    return action if is_new else None
+
+
 def perform_action(action_id: UUID) -> models.ManualAction | None:
-    """Do what was asked, once; None when somebody did or does it. The row says what became of it."""
+    """Do what was asked, once; None when somebody did or does it, or is at the desk.
+
+    A close stays wanted until nothing is left, whatever stands in its way; an order by hand fails at the
+    first obstacle, and when it waited too long. The row says what became of it, PENDING: try again.
+    """
+    now = timezone.now()
     waiting = models.ManualAction.objects.filter(pk=action_id, status=ActionStatus.PENDING)
-    if not waiting.update(status=ActionStatus.RUNNING):
+    if not waiting.update(status=ActionStatus.RUNNING, taken_at=now):
         return None
     action = models.ManualAction.objects.get(pk=action_id)
+    closes, is_done = action.kind in CLOSING, True
     try:
+        if not closes and now - action.requested_at > ORDER_KEEPS:
+            raise ValueError("the order waited too long to be sent: the market has moved on")
         result = _act(action)
+        is_done = not closes or bool(result["is_flat"])
         status = ActionStatus.DONE
     except DeskBusy:
-        _put_back(action_id)
+        _put_back(action, {}, at_once=True)
         return None
-    except (LeaseLost, VenueUnavailable, runtime.CannotTrade, ValueError) as error:
-        if isinstance(error, LeaseLost) and action.kind in CLOSING:
-            _put_back(action_id)
-            return None
-        result, status = {"error": str(error)}, ActionStatus.FAILED
+    except Exception as error:
+        if not isinstance(error, REFUSALS):
+            logger.exception("action %s failed", action_id)
+        result, status = {"error": str(error) or type(error).__name__}, ActionStatus.FAILED
+        is_done = not closes
+    if not is_done:
+        _put_back(action, result)
+        action.refresh_from_db()
+        return action
     with transaction.atomic():
         action.status, action.result, action.done_at = status, result, timezone.now()
-        action.save(update_fields=["status", "result", "done_at"])
-        _tell(action)
+        if _mine(action).update(status=status, result=result, done_at=action.done_at):
+            _tell(action)
     return action
 
 
-def _put_back(action_id: UUID) -> None:
-    """Somebody else is at the desk: the next delivery, or the sweep, tries again."""
-    models.ManualAction.objects.filter(pk=action_id).update(status=ActionStatus.PENDING)
-    enqueue("bots.perform_action", action_id=str(action_id))
+def _mine(action: models.ManualAction) -> QuerySet[models.ManualAction]:
+    """The row, while nobody took it from us."""
+    return models.ManualAction.objects.filter(
+        pk=action.pk, status=ActionStatus.RUNNING, taken_at=action.taken_at
+    )
+
+
+def _put_back(
+    action: models.ManualAction, result: dict[str, Any], *, at_once: bool = False
+) -> None:
+    """Try again: at once when somebody was at the desk, else with the next sweep."""
+    changed = _mine(action).update(status=ActionStatus.PENDING, result=result)
+    if changed and at_once:
+        enqueue("bots.perform_action", action_id=str(action.pk))
 
 
 def _act(action: models.ManualAction) -> dict[str, Any]:
-    running = runtime.open_desk(runtime.load_bot(action.bot_id))
+    running = runtime.open_desk(runtime.load_bot(action.bot_id), decides=False)
     match action.kind:
         case ActionKind.ORDER:
             ordered = acts.order_by_hand(running.desk, _wish(action.wanted), f"action:{action.pk}")

@@ -21,6 +21,8 @@ from market.domain.enums import InstrumentStatus
 from market.domain.instruments import Instrument
 from market.domain.numbers import plain
 from market.errors import VenueUnavailable
+from market.instrument_rows import row_of
+from market.models import Instrument as InstrumentRow
 from risk.domain import Limits
 from risk.models import RiskProfile
 from tradingagent.accounts.access import NotYours, require
@@ -81,8 +83,10 @@ def create_bot(wish: BotWish, *, by: User | str) -> models.Bot:
     bot.shard_key = bot.id.int % models.SHARD_KEYS
     bot.schedule = _schedule(bot, wish.schedule)
     bot.name = bot.name or _free_name(bot)
-    bot.currency = _checked(bot)
+    traded = _checked(bot)
+    bot.currency = traded[0].settle
     with transaction.atomic():
+        _note(bot, traded)
         runtime.open_account(bot)
         bot.save(force_insert=True)
         open_books(runtime.config_of(bot), runtime.clock().now())
@@ -112,29 +116,41 @@ def update_bot(bot_id: UUID, changes: dict[str, Any], *, by: User | str) -> mode
     for name, value in changes.items():
         setattr(bot, name, sorted(set(value)) if name == "symbols" else value)
     bot.schedule = _schedule(bot, changes.get("schedule"))
-    if _checked(bot) != bot.currency:
+    traded = _checked(bot)
+    if traded[0].settle != bot.currency:
         raise BotRefused(f"{bot.name} keeps its books in {bot.currency}: one currency each bot")
     with transaction.atomic():
-        models.Bot.objects.select_for_update().get(pk=bot.pk)
-        held = models.Position.objects.filter(bot=bot).exclude(symbol__in=bot.symbols)
-        living = models.Order.objects.filter(bot=bot, status__in=models.LIVING_STATUSES)
-        left = {*held.values_list("symbol", flat=True)}
-        left |= {*living.exclude(symbol__in=bot.symbols).values_list("symbol", flat=True)}
-        if left:
-            raise BotRefused(f"{', '.join(sorted(left))} is still held or resting: close it first")
-        bot.save(update_fields=[*changes, "schedule"])
-        if bot.status == BotStatus.ACTIVE:
-            schedule_bot(bot)
-        audit(by, "update_bot", bot, before=before, after=_told(bot))
-        _emit(bot, "updated")
-    return bot
+        locked = models.Bot.objects.select_for_update(no_key=True).get(pk=bot.pk)
+        if locked.status == BotStatus.ARCHIVED:
+            raise BotRefused(f"{bot.name} is archived")
+        _check_nothing_left(bot)
+        for name in (*changes, "schedule"):
+            setattr(locked, name, getattr(bot, name))
+        _note(bot, traded)
+        locked.told_version += 1  # a decision under way may open nothing any more
+        locked.save(update_fields=[*changes, "schedule", "told_version"])
+        if locked.status == BotStatus.ACTIVE:
+            schedule_bot(locked)
+        audit(by, "update_bot", locked, before=before, after=_told(locked))
+        _emit(locked, "updated")
+    return locked
+
+
+def _check_nothing_left(bot: models.Bot) -> None:
+    """Raise BotRefused when something is held or rests in a symbol that the bot would have no more."""
+    held = models.Position.objects.filter(bot=bot).exclude(symbol__in=bot.symbols)
+    living = models.Order.objects.filter(bot=bot, status__in=models.LIVING_STATUSES)
+    left = {*held.values_list("symbol", flat=True)}
+    left |= {*living.exclude(symbol__in=bot.symbols).values_list("symbol", flat=True)}
+    if left:
+        raise BotRefused(f"{', '.join(sorted(left))} is still held or resting: close it first")
 
 
 # --- what makes sense -----------------------------------------------------------------------------
 
 
-def _checked(bot: models.Bot) -> str:
-    """Check a bot as a whole; its settlement currency. Raises BotRefused, VenueUnavailable."""
+def _checked(bot: models.Bot) -> list[Instrument]:
+    """Check a bot as a whole; what it trades. Raises BotRefused, VenueUnavailable."""
     try:
         runtime.check_mode(bot)
     except runtime.CannotTrade as error:
@@ -143,7 +159,8 @@ def _checked(bot: models.Bot) -> str:
         raise BotRefused("a bot needs at least one symbol")
     if bot.capital <= 0:
         raise BotRefused(f"the capital must be above zero, not {plain(bot.capital)}")
-    currencies = {instrument.settle for instrument in _instruments(bot)}
+    traded = _instruments(bot)
+    currencies = {instrument.settle for instrument in traded}
     if len(currencies) > 1:
         raise BotRefused(f"one settlement currency each bot, not {', '.join(sorted(currencies))}")
     limits = bot.risk_profile.limits()
@@ -162,7 +179,15 @@ def _checked(bot: models.Bot) -> str:
     same = models.Bot.objects.filter(owner=bot.owner, name=bot.name).exclude(pk=bot.pk)
     if same.exists():
         raise BotRefused(f"there is a bot {bot.name!r} already")
-    return currencies.pop()
+    return traded
+
+
+def _note(bot: models.Bot, traded: list[Instrument]) -> None:
+    """Keep what the venue lists now: once it is delisted, nobody else can say what a position in it is."""
+    now = runtime.clock().now()
+    InstrumentRow.objects.bulk_create(
+        [row_of(bot.venue, instrument, now) for instrument in traded], ignore_conflicts=True
+    )
 
 
 def _schedule(bot: models.Bot, wanted: Schedule | None) -> Schedule:

@@ -15,7 +15,7 @@ from bots import acts, models, runtime
 from bots.domain.bot import BotStatus
 from bots.domain.events import EventKind
 from bots.models import HaltScope
-from bots.services.acting import flatten_bot
+from bots.services.acting import flatten_for_halt
 from market.domain.enums import OrderPurpose, OrderStatus
 from tradingagent.accounts.models import User
 from tradingagent.accounts.services import audit
@@ -57,18 +57,31 @@ def halt(
             halted_by=label,
             halted_at=now,
         )
-        bots = _in_scope(bot_id, user)
-        ids = tuple(bots.order_by("pk").values_list("pk", flat=True))
+        ids = _locked(_in_scope(bot_id, user))
         _change(ids, is_halted=True, act="halt", reason=reason, by=label)
         in_flight = models.Order.objects.filter(
             bot_id__in=ids, purpose=OrderPurpose.ENTRY, status__in=IN_FLIGHT
         )
         under_way = tuple(in_flight.values_list("pk", flat=True))
         audit(by, "halt", row, after={"reason": reason, "bots": len(ids), "flatten": flatten})
-    actions = []
-    if flatten:  # each its own transaction: the halt is in force already
-        actions = [flatten_bot(one, by=by, request_id=f"halt:{row.pk}").pk for one in _held(ids)]
-    return Halted(halt=row, bots=ids, in_flight=under_way, actions=tuple(actions))
+    actions = _flatten(row, by) if flatten else ()  # the halt is in force already
+    return Halted(halt=row, bots=ids, in_flight=under_way, actions=actions)
+
+
+def complete_halts() -> int:
+    """Ask for the flattens that a halt wanted and nobody asked for: it died, or a fill came late; how many."""
+    wanted = models.TradingHalt.objects.filter(flatten=True, resumed_at__isnull=True)
+    return sum(len(_flatten(row, row.halted_by)) for row in wanted.select_related("user"))
+
+
+def _flatten(row: models.TradingHalt, by: User | str) -> tuple[UUID, ...]:
+    """Flatten every bot in a halt's scope that holds something, each in its own transaction."""
+    found = []
+    for bot_id in _held(_in_scope(row.bot_id, row.user)):
+        action = flatten_for_halt(bot_id, row.pk, by=by)
+        if action is not None:
+            found.append(action.pk)
+    return tuple(found)
 
 
 def resume(
@@ -92,12 +105,11 @@ def resume(
             row.save(update_fields=["resumed_by", "resumed_at"])
             audit(by, "resume", row)
         if ended:
-            ids = tuple(
+            _locked(
                 _in_scope(bot_id, user)
-                .exclude(_covered())
-                .order_by("pk")
-                .values_list("pk", flat=True)
-            )
+            )  # a halt that is being made has to wait, or has been made
+            free = _in_scope(bot_id, user).exclude(_covered())
+            ids = tuple(free.values_list("pk", flat=True))
             _change(ids, is_halted=False, act="resume", reason="", by=label)
     resumed = bot_id is not None and _resume_breakers(bot_id, by)
     if not ended and not resumed:
@@ -106,7 +118,7 @@ def resume(
 
 
 def _resume_breakers(bot_id: UUID, by: User | str) -> bool:
-    running = runtime.open_desk(runtime.load_bot(bot_id))
+    running = runtime.open_desk(runtime.load_bot(bot_id), decides=False)
     if not acts.resume_breakers(running.desk):
         return False
     running.finish()
@@ -160,12 +172,16 @@ def _change(ids: tuple[UUID, ...], *, is_halted: bool, act: str, reason: str, by
     )
 
 
-def _held(ids: tuple[UUID, ...]) -> list[UUID]:
+def _locked(bots: QuerySet[models.Bot]) -> tuple[UUID, ...]:
+    """Lock bots, always in the same order, so that nobody waits in a circle."""
+    rows = bots.select_for_update(no_key=True).order_by("pk")
+    return tuple(rows.values_list("pk", flat=True))
+
+
+def _held(bots: QuerySet[models.Bot]) -> list[UUID]:
     """Those that hold something or have an order that may still fill."""
     positions = models.Position.objects.filter(bot=OuterRef("pk"), is_dust=False)
     orders = models.Order.objects.filter(bot=OuterRef("pk"), status__in=models.LIVING_STATUSES)
     return list(
-        models.Bot.objects.filter(Exists(positions) | Exists(orders), pk__in=ids).values_list(
-            "pk", flat=True
-        )
+        bots.filter(Exists(positions) | Exists(orders)).order_by("pk").values_list("pk", flat=True)
     )

@@ -13,7 +13,7 @@ from bots.domain.bot import STATUS_MOVES, BotStatus
 from bots.domain.events import EventKind
 from bots.enqueue import enqueue
 from bots.schedule import schedule_bot, unschedule_bot
-from bots.services.acting import flatten_bot
+from bots.services.acting import check_request_id, flatten_bot
 from bots.services.halting import is_covered
 from tradingagent.accounts.models import User
 from tradingagent.accounts.services import audit
@@ -60,7 +60,9 @@ def archive_bot(bot_id: UUID, *, by: User | str) -> models.Bot:
 
 
 def run_now(bot_id: UUID, *, by: User | str, request_id: str = "") -> str:
-    """Ask for a decision out of turn; the request's id. The same id asks once. Raises NotNow."""
+    """Ask for a decision out of turn; the request's id. The same id asks once. Raises NotNow,
+    ValueError for an id that can't be."""
+    check_request_id(request_id)
     request_id = request_id or uuid4().hex
     with transaction.atomic():
         bot = models.Bot.objects.get(pk=bot_id)

@@ -105,15 +105,17 @@ def _by_venue(bots: Sequence[models.Bot]) -> Iterator[list[models.Bot]]:
 def _look(bots: Sequence[models.Bot]) -> _Market | None:
     """The market of all symbols of these bots; None when it can't be read."""
     symbols = sorted({symbol for bot in bots for symbol in bot.symbols})
-    feed = runtime.open_feed(bots[0])
     try:
-        listed = {instrument.symbol: instrument for instrument in feed.instruments()}
-        known = [symbol for symbol in symbols if symbol in listed]
-        snapshot = feed.snapshot(known, runtime.clock().now())
+        feed = runtime.open_feed(bots[0])
+        known = runtime.listed(bots[0].venue, symbols, feed)
+        snapshot = feed.snapshot(list(known), runtime.clock().now())
     except VenueUnavailable as silence:
         logger.warning("mark of %d bots: %s", len(bots), silence)
         return None
-    return _Market(snapshot, {symbol: listed[symbol] for symbol in known})
+    except Exception:  # a defect of one venue's feed leaves the bots of the others their marks
+        logger.exception("mark of %d bots at %s: its feed failed", len(bots), bots[0].venue)
+        return None
+    return _Market(snapshot, known)
 
 
 def _mark_one(
@@ -146,7 +148,11 @@ def _mark_one(
 
 def _mark_fully(bot: models.Bot, seen: MarketSnapshot, done: Marked) -> None:
     running = runtime.open_desk(
-        bot, patience=timedelta(0), equity_every=runtime.EQUITY_EVERY, snapshot=seen
+        bot,
+        patience=timedelta(0),
+        equity_every=runtime.EQUITY_EVERY,
+        snapshot=seen,
+        decides=False,
     )
     observed = mark(running.desk)
     if observed is None:

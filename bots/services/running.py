@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from django.db import transaction
 from django.utils import timezone
 
-from bots import leases, models, runtime
+from bots import events, leases, models, runtime
 from bots.cycle import run_cycle
 from bots.domain.bot import BotStatus
+from bots.domain.events import EventKind
 from bots.domain.records import CycleOutcome, CycleRecord
 from bots.enqueue import enqueue
 from bots.models import CLOSING, ActionStatus
+from bots.services.halting import complete_halts
 
 logger = logging.getLogger(__name__)
 
@@ -54,9 +57,7 @@ def _run(bot: models.Bot, slot: str) -> Run | None:
     try:
         record = run_cycle(running.desk, slot)
     except BaseException as error:
-        cycle_id = running.ledger.cycle_id
-        if cycle_id is not None:
-            leases.give_up_cycle(cycle_id, running.ledger.owner, f"{type(error).__name__}: {error}")
+        _give_up(bot, running, slot, f"{type(error).__name__}: {error}")
         raise
     if record.outcome is CycleOutcome.SKIPPED:
         return None
@@ -66,13 +67,26 @@ def _run(bot: models.Bot, slot: str) -> Run | None:
     )
 
 
+def _give_up(bot: models.Bot, running: runtime.Running, slot: str, reason: str) -> None:
+    """End a failed cycle without a record, and tell so."""
+    cycle_id = running.ledger.cycle_id
+    if cycle_id is None:
+        return
+    told = {"id": str(cycle_id), "slot": slot, "outcome": "FAILED", "reason": reason[:200]}
+    with transaction.atomic():
+        if leases.give_up_cycle(cycle_id, running.ledger.owner, reason):
+            events.emit(bot.pk, [(timezone.now(), EventKind.CYCLE, told)])
+
+
 def sweep() -> dict[str, int]:
-    """Mark dead cycles ABANDONED, send actions again that nobody took, and closes whose worker died (what
-    is closed twice is closed once; an order by hand has failed); how many of each."""
+    """Mark dead cycles ABANDONED, complete the flattens of halts, send actions again that nobody took, and
+    closes whose worker died (what is closed twice is closed once; an order by hand has failed); how many
+    of each."""
     abandoned = leases.abandon_expired()
+    completed = complete_halts()
     now = timezone.now()
     lost = models.ManualAction.objects.filter(
-        status=ActionStatus.RUNNING, requested_at__lt=now - ACTION_TAKES
+        status=ActionStatus.RUNNING, taken_at__lt=now - ACTION_TAKES
     )
     failed = lost.exclude(kind__in=CLOSING).update(
         status=ActionStatus.FAILED, done_at=now, result={"error": "whoever ran it is gone"}
@@ -83,4 +97,9 @@ def sweep() -> dict[str, int]:
     ).values_list("pk", flat=True)[:1000]
     for action_id in waiting:
         enqueue("bots.perform_action", action_id=str(action_id))
-    return {"abandoned": abandoned, "lost_actions": failed, "sent_again": len(waiting)}
+    return {
+        "abandoned": abandoned,
+        "halts_completed": completed,
+        "lost_actions": failed,
+        "sent_again": len(waiting),
+    }

@@ -48,9 +48,12 @@ TRANSITIONS: Final[dict[OrderStatus, frozenset[OrderStatus]]] = {
     S.CANCELED: frozenset({S.PARTIALLY_FILLED, S.FILLED}),
     S.REJECTED: frozenset(),
     S.EXPIRED: frozenset({S.PARTIALLY_FILLED, S.FILLED}),
-    S.NEVER_ARRIVED: frozenset(),
+    S.NEVER_ARRIVED: frozenset(
+        {S.ACCEPTED, S.TRIGGERED, S.PARTIALLY_FILLED, S.FILLED, S.CANCELED, S.REJECTED, S.EXPIRED}
+    ),
 }  # fmt: skip
-"""From → to. CANCELED and EXPIRED may still fill: the venue wins, an alert leaves, protection follows."""
+"""From → to. CANCELED and EXPIRED may still fill, NEVER_ARRIVED is a judgement of ours: the venue wins, an
+alert leaves, protection follows."""
 
 OPEN_STATUSES: Final = frozenset(
     {S.SUBMITTED, S.UNKNOWN, S.ACCEPTED, S.TRIGGERED, S.PENDING_CANCEL, S.PARTIALLY_FILLED}

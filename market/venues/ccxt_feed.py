@@ -201,9 +201,9 @@ class CcxtFeed:
             funding_rate=seen.funding.funding_rate,
             next_funding_at=seen.funding.next_funding_at,
             open_interest=seen.open_interest,
-            unusable=seen.failure
+            unusable=status_reason(instrument)  # of what is not listed any more nothing can be read
+            or seen.failure
             or seen.reason
-            or status_reason(instrument)
             or candles_reason(now, bars, candles, marks)
             or (None if seen.quote is None else quote_reason(now, seen.quote)),
         )

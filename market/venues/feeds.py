@@ -6,7 +6,7 @@ in it at once could see each other's instant.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from threading import Lock
 from typing import Protocol, TypeVar
@@ -131,6 +131,14 @@ def venue_data(venue: str) -> VenueData:
         raise ValueError("the simulated market has no data of a venue")
     _check(venue)
     return _feeds.data(venue)
+
+
+def remember(venue: str, instruments: Iterable[Instrument]) -> None:
+    """Tell the feeds of a real venue what it listed once: shown as SUSPENDED where it lists that no more.
+    Raises ValueError for a venue that is none, VenueUnavailable."""
+    _check(venue)
+    if venue != SIMULATED:  # that market lists the same for ever
+        _feeds.data(venue).remember(instruments)
 
 
 def forget_feeds() -> None:

@@ -7,7 +7,7 @@ would fetch for itself makes all of them unwelcome.
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -114,6 +114,18 @@ class VenueData:
             reason = refused.get(symbol, "there is no such market")
             raise ValueError(f"{symbol} can't be traded on {self.client.venue}: {reason}")
         return known[symbol]
+
+    def remember(self, instruments: Iterable[Instrument]) -> None:
+        """Add what the venue listed once and lists no more, as SUSPENDED: it is still held, perhaps."""
+        self._listing()
+        with self._lock:
+            if self._listed is not None:
+                markets, known, refused = self._listed
+                gone = {
+                    one.symbol: replace(one, status=InstrumentStatus.SUSPENDED)
+                    for one in instruments
+                }
+                self._listed = (markets, dict(sorted((gone | dict(known)).items())), refused)
 
     def _listing(self) -> tuple[Mapping[str, Instrument], Mapping[str, str]]:
         markets = self.client.markets()

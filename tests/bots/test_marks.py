@@ -123,8 +123,7 @@ def test_a_venue_that_is_down_or_lists_nothing_breaks_no_mark(desk, monkeypatch)
     desk.feed.traded = ()
     assert desk.mark().failed == 0
     monkeypatch.setattr(runtime, "open_feed", lambda bot: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        desk.mark()
+    assert desk.mark().marked == 0  # a defect of one feed is no other venue's
 
 
 def test_one_bots_defect_does_not_touch_the_others(desk, monkeypatch) -> None:

@@ -296,7 +296,7 @@ def test_sweeping_sends_lost_closes_again_and_fails_lost_orders(desk, sent) -> N
         by="x",
     )
     long_ago = flatten.requested_at - timedelta(hours=1)
-    models.ManualAction.objects.update(status="RUNNING", requested_at=long_ago)
+    models.ManualAction.objects.update(status="RUNNING", requested_at=long_ago, taken_at=long_ago)
     sent.clear()
     assert services.sweep()["lost_actions"] == 1
     assert models.ManualAction.objects.get(pk=order.pk).status == "FAILED"

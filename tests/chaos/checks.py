@@ -171,5 +171,6 @@ def print_of(bot_id: Any) -> dict[str, Any]:
             (one.kind, json.dumps(one.payload, sort_keys=True))
             for one in bot.events.exclude(kind__in=["CYCLE", "ACTION"]).order_by("sequence")
         ],
+        "venue": (bot.sim_account.version, bot.sim_account.records.count()),
         "desk": (bot.desk_until, bot.desk_owner),
     }  # fmt: skip

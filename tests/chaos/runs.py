@@ -151,9 +151,8 @@ class Matrix:
         return not came_through
 
     def _may_freeze(self, point: Point) -> bool:
-        """Not within a transaction, whose lock would be held for as long as the sleep lasts; and not
-        between a claim and its request: that one request may leave late."""
-        return not is_inside(point) and point[0] not in REQUESTS
+        """Not within a transaction, whose lock would be held for as long as the sleep lasts."""
+        return not is_inside(point)
 
     def _possible(self, victim: Victim) -> str:
         is_held = models.Position.objects.filter(bot_id=victim.scene.bot_id).exists()
@@ -185,8 +184,9 @@ class Matrix:
         return [*found, *self._ask_again(victim)]
 
     def _woken(self, victim: Victim) -> list[str]:
-        """Wake a zombie. It may put down its model's bill, say how its own cycle ended and show the venue
-        what it saw; nothing else. One that had not taken the desk yet is only late."""
+        """Wake a zombie. It may put down its model's bill and say how its own cycle ended; one that slept
+        at the very door, past the last look at its lease, says the one thing that it was about to say.
+        One that had not taken the desk yet is only late."""
         child, scene = victim.child, victim.scene
         assert child is not None
         before = checks.print_of(scene.bot_id)
@@ -198,6 +198,8 @@ class Matrix:
         if places.index(victim.point) < places.index(TAKEN):
             return []
         after = checks.print_of(scene.bot_id)
+        if victim.point[0] in AT_THE_DOOR:
+            before.pop("venue"), after.pop("venue")
         return [
             f"a zombie changed {name}: {before[name]} → {after[name]}"
             for name in before
@@ -211,7 +213,8 @@ class Matrix:
         )
         if not lost or victim.child is not None:
             return []
-        lost.update(requested_at=Now() - timedelta(minutes=5))
+        long_ago = Now() - timedelta(minutes=5)
+        lost.update(requested_at=long_ago, taken_at=long_ago)
         in_child(lambda: _swept(victim.scene, [action.pk for action in lost]))
         if models.Position.objects.filter(bot_id=victim.scene.bot_id).exists():
             return ["the flatten of a dead worker was forgotten"]
@@ -313,4 +316,4 @@ def _wait_for_leases(bots: list[Any]) -> None:
         time.sleep(0.02)
 
 
-REQUESTS = frozenset({"after the commit of _try_claim", "before submit"})
+AT_THE_DOOR = frozenset({"before sync", "before submit", "before cancel"})

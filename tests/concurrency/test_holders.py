@@ -44,7 +44,7 @@ def written(scene: Scene, ledger):
         orders.extend(given)
         return ()
 
-    desk = replace(desk, ledger=ledger)
+    desk = replace(desk, ledger=ledger, broker=desk.broker._port)  # type: ignore[attr-defined]
     seen = observe(desk, scene.clock.now())
     with patch.object(ledger, "claim", refuse):
         execute(desk, enters(scene.price), seen, seen, "slot")

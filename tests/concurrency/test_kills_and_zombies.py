@@ -139,7 +139,8 @@ def test_a_flatten_whose_worker_died_is_sent_again():
     scene.points = Points()
     action = models.ManualAction.objects.get()
     assert action.status == "RUNNING"
-    models.ManualAction.objects.update(requested_at=action.requested_at - timedelta(minutes=3))
+    long_ago = action.requested_at - timedelta(minutes=3)
+    models.ManualAction.objects.update(requested_at=long_ago, taken_at=long_ago)
     wait_for_lease()
     with scene.open():
         assert services.sweep()["sent_again"] == 1
@@ -154,7 +155,10 @@ def test_an_order_by_hand_whose_worker_died_is_not():
     with scene.open():
         action = services.order_by_hand(scene.bot_id, wish, by="a person")
         long_ago = action.requested_at - timedelta(minutes=3)
-        models.ManualAction.objects.update(status="RUNNING", requested_at=long_ago)
-        assert services.sweep() == {"abandoned": 0, "lost_actions": 1, "sent_again": 0}
+        models.ManualAction.objects.update(
+            status="RUNNING", requested_at=long_ago, taken_at=long_ago
+        )
+        swept = services.sweep()
+        assert (swept["lost_actions"], swept["sent_again"]) == (1, 0)
         assert services.perform_action(action.pk) is None
     assert models.ManualAction.objects.get().status == "FAILED"

@@ -38,10 +38,10 @@ LOGGERS = ("celery", "django.db.backends", "ccxt.base.exchange", "urllib3.connec
 
 
 def canary(name: str) -> str:
-    return "-".join(("canary", name, "8c02", "f1e7", name))
+    return f"canary-{name}-8c02-f1e7-{name}"
 
 
-@dataclass
+@dataclass(repr=False)  # its words are in no traceback through the test's own frames
 class Leavings:
     """Everything that the desk said: where it was said, and the words that must not be in it."""
 
@@ -54,9 +54,8 @@ class Leavings:
     def found(self) -> list[str]:
         return [where for where, text in self.said if any(word in text for word in self.words)]
 
-    def tracebacks(self) -> None:
+    def tracebacks(self, error: Exception) -> None:
         """Tell the exception at hand in every way in which it may be told, locals and all."""
-        error = sys.exc_info()[1]
         whole = traceback.TracebackException.from_exception(error, capture_locals=True)
         reporter = ExceptionReporter(None, *sys.exc_info())
         self.add("a traceback", traceback.format_exc())
@@ -142,6 +141,7 @@ def a_day(desk, leavings: Leavings, monkeypatch) -> None:
     desk.bot = bot
     with monkeypatch.context() as patch:
         patch.setattr(PaperBroker, "sync", breaks)
+        patch.setattr(PaperBroker, "peek", breaks)
         fails(desk, leavings)
         desk.advance(BEAT)
         assert desk.mark().failed == 1
@@ -185,8 +185,8 @@ def break_trader(patch) -> None:
 def fails(desk, leavings: Leavings) -> None:
     try:
         desk.cycle()
-    except RuntimeError:
-        leavings.tracebacks()
+    except RuntimeError as error:
+        leavings.tracebacks(error)
     else:
         pytest.fail("the cycle did not fail")
 

@@ -55,6 +55,7 @@ class GridScheduler(DatabaseScheduler):  # type: ignore[misc]  # has no types
     """The scheduler of this program: `CELERY_BEAT_SCHEDULER`. Mends the schedule when it starts."""
 
     Entry = GridEntry
+    sync_every = 30  # seconds: `doctor` looks at when an entry last ran
     _checked_at = float("-inf")
     _last_timestamp: datetime | None = None
     _heap_invalidated = False

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from django.db import transaction
 
@@ -233,3 +233,12 @@ def record_instruments(
         delisted=tuple(sorted(row.symbol for row in delisted)),
         same=len(listed) - len(added) - len(changed),
     )
+
+
+def described_venue(venue: str) -> dict[str, Any] | None:
+    """Where a real venue is spoken to, whether it answers and how far its clock is off, as
+    `market.venues.venue_checks` tells it; None for the simulated one. Raises ValueError for none we read."""
+    from market.venues.feeds import SIMULATED
+    from market.venues.venue_checks import describe_venue
+
+    return None if venue == SIMULATED else describe_venue(venue)

@@ -100,7 +100,9 @@ def _database() -> dict[str, Any]:
     elif database["ENGINE"] == "django.db.backends.postgresql":
         # Hundreds of cycles share these: each gives its connection back before it speaks outward.
         pool = {"min_size": 0, "max_size": DATABASE_POOL, "timeout": 30}
-        database["OPTIONS"] = {"pool": pool, **database.get("OPTIONS", {})}
+        # A process that froze inside a transaction must not keep its locks for ever.
+        limits = "-c idle_in_transaction_session_timeout=60s -c lock_timeout=20s"
+        database["OPTIONS"] = {"pool": pool, "options": limits, **database.get("OPTIONS", {})}
     return database
 
 

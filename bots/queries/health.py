@@ -24,6 +24,7 @@ from bots import models, runtime, schedule
 from bots.domain.bot import BotStatus
 from market.domain.enums import OrderStatus
 from market.errors import VenueUnavailable
+from market.services import described_venue
 from tradingagent.accounts.secrets import KeysUnusable, Secret, seal
 
 CLOCK_MAY_DIFFER = timedelta(seconds=2)
@@ -130,7 +131,7 @@ def _clock() -> Iterator[Finding]:
         cursor.execute("SELECT clock_timestamp()")
         told: datetime = cursor.fetchone()[0]
     ahead = told - datetime.now(UTC)
-    text = f"the database's is {_seconds(ahead)} s ahead of ours"
+    text = f"the database's is {_apart(ahead)}"
     yield _fine("clock", text) if abs(ahead) <= CLOCK_MAY_DIFFER else _broken("clock", text)
 
 
@@ -203,7 +204,25 @@ def _venue(venue: str) -> Finding:
     except (ValueError, VenueUnavailable, runtime.CannotTrade) as error:
         return _broken("venue", f"{venue}{where}: {_first_line(error)}")
     took = int((time.monotonic() - began) * 1000)
-    return _fine("venue", f"{venue}{where} listed {count} instruments in {took} ms")
+    text = f"{venue}{where} listed {count} instruments in {took} ms"
+    told = described_venue(venue)
+    if told is None:
+        return _fine("venue", text)
+    text += f", asked at {', '.join(told['addresses'])}"
+    if not told["proof"]:
+        text += ", unproven (docs/venues.md)"
+    ahead = timedelta(milliseconds=told["clock_ahead_ms"] or 0)
+    if abs(ahead) > CLOCK_MAY_DIFFER:
+        return _broken("venue", f"{text}; its clock is {_apart(ahead)}")
+    return _fine("venue", text)
+
+
+def _apart(ahead: timedelta) -> str:
+    """How far another clock is from ours, in words."""
+    if abs(ahead) < timedelta(milliseconds=50):
+        return "in step with ours"
+    side = "ahead of" if ahead > timedelta(0) else "behind"
+    return f"{_seconds(abs(ahead))} s {side} ours"
 
 
 def _seconds(length: timedelta) -> str:

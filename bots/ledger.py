@@ -20,6 +20,7 @@ from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
 from bots import events, leases, models, rows, stored_record
+from bots.booked import booked
 from bots.domain.book import Book, Folded, fold_new_orders, fold_status
 from bots.domain.bot import BotConfig, BotStatus
 from bots.domain.entries import ClosedTrade, ExitPlan, Notice
@@ -172,7 +173,7 @@ class DjangoLedger:
         except IntegrityError:  # some of it is booked: find out what, and fold the rest
             self._book, self._draft, self._known, self._seen = before
             self._recent, self._has_new_fills = recent, has_new_fills
-            self._known |= _booked(self.bot.id, reports)
+            self._known |= booked(self.bot.id, reports)
             return self._apply(reports, instruments)
 
     def write_orders(self, orders: Sequence[Order]) -> Sequence[Order]:
@@ -482,20 +483,3 @@ class DjangoLedger:
         self._has_new_fills = self._has_new_fills or bool(folded.fills)
         if folded.closed_trades:
             self._recent = self._recent.with_trades(folded.closed_trades)
-
-
-def _booked(bot_id: UUID, reports: Sequence[VenueReport]) -> set[ReportKey]:
-    """Which of these reports are booked already."""
-    keys = {key for report in reports if (key := report_key(report)) is not None}
-    trades = [name for what, _, name in keys if what == "fill"]
-    fills = models.Fill.objects.filter(bot_id=bot_id, venue_trade_id__in=trades)
-    found: set[ReportKey] = {("fill", fill.symbol, fill.venue_trade_id) for fill in fills}
-    names = {
-        f"{symbol}@{name}" if what == "funding" else name: (what, symbol, name)
-        for what, symbol, name in keys
-        if what != "fill"
-    }
-    booked = models.LedgerEntry.objects.filter(
-        bot_id=bot_id, kind__in=["FUNDING", "ADJUSTMENT"], key__in=names
-    )
-    return found | {names[entry.key] for entry in booked}

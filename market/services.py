@@ -4,6 +4,7 @@ Nothing is asked of a venue while a transaction is open: what it tells is read f
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -232,6 +233,14 @@ def record_instruments(
         changed=tuple(sorted(changed)),
         delisted=tuple(sorted(row.symbol for row in delisted)),
         same=len(listed) - len(added) - len(changed),
+    )
+
+
+def note_instruments(venue: str, listed: Sequence[DomainInstrument], as_of: datetime) -> None:
+    """Keep what a venue lists now where nothing is kept yet: once it is delisted, nobody else can say what a
+    position in it is. In the caller's transaction."""
+    Instrument.objects.bulk_create(
+        [row_of(venue, instrument, as_of) for instrument in listed], ignore_conflicts=True
     )
 
 

@@ -21,8 +21,7 @@ from market.domain.enums import InstrumentStatus
 from market.domain.instruments import Instrument
 from market.domain.numbers import plain
 from market.errors import VenueUnavailable
-from market.instrument_rows import row_of
-from market.models import Instrument as InstrumentRow
+from market.services import note_instruments
 from risk.domain import Limits
 from risk.models import RiskProfile
 from tradingagent.accounts.access import NotYours, require
@@ -86,7 +85,7 @@ def create_bot(wish: BotWish, *, by: User | str) -> models.Bot:
     traded = _checked(bot)
     bot.currency = traded[0].settle
     with transaction.atomic():
-        _note(bot, traded)
+        note_instruments(bot.venue, traded, runtime.clock().now())
         runtime.open_account(bot)
         bot.save(force_insert=True)
         open_books(runtime.config_of(bot), runtime.clock().now())
@@ -126,7 +125,7 @@ def update_bot(bot_id: UUID, changes: dict[str, Any], *, by: User | str) -> mode
         _check_nothing_left(bot)
         for name in (*changes, "schedule"):
             setattr(locked, name, getattr(bot, name))
-        _note(bot, traded)
+        note_instruments(bot.venue, traded, runtime.clock().now())
         locked.told_version += 1  # a decision under way may open nothing any more
         locked.save(update_fields=[*changes, "schedule", "told_version"])
         if locked.status == BotStatus.ACTIVE:
@@ -180,14 +179,6 @@ def _checked(bot: models.Bot) -> list[Instrument]:
     if same.exists():
         raise BotRefused(f"there is a bot {bot.name!r} already")
     return traded
-
-
-def _note(bot: models.Bot, traded: list[Instrument]) -> None:
-    """Keep what the venue lists now: once it is delisted, nobody else can say what a position in it is."""
-    now = runtime.clock().now()
-    InstrumentRow.objects.bulk_create(
-        [row_of(bot.venue, instrument, now) for instrument in traded], ignore_conflicts=True
-    )
 
 
 def _schedule(bot: models.Bot, wanted: Schedule | None) -> Schedule:

@@ -125,8 +125,13 @@ def _mark_one(
     valued: list[marks.Valued],
     done: Marked,
 ) -> None:
-    if market is None or any(symbol not in market.instruments for symbol in bot.symbols):
+    if market is None:
         return  # its stops rest at the venue; the next beat looks again
+    missing = [symbol for symbol in bot.symbols if symbol not in market.instruments]
+    if missing:
+        done.failed += 1
+        logger.error("mark of %s: %s does not list %s", bot.pk, bot.venue, ", ".join(missing))
+        return
     seen = market.for_symbols(bot.symbols)
     instruments = {symbol: market.instruments[symbol] for symbol in bot.symbols}
     is_quiet, value = marks.value_quietly(

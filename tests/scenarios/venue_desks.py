@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal as D
 
 from bots import enqueue as enqueuing
-from bots import models, runtime, services
+from bots import models, runtime, services, stored_record
 from bots.books import differences
 from bots.domain.bot import BotMode
 from bots.services import BotWish
@@ -125,6 +125,7 @@ def venue_desk(monkeypatch, settings, kind: str):
         monkeypatch.setattr(ccxt_feed, "CANDLES", 80)
         monkeypatch.setattr(runtime, "clock", lambda: desk.clock)
         feeds.forget_feeds()
+        stored_record.forget()  # the test before had a database of its own
         try:
             yield desk
         finally:

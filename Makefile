@@ -62,6 +62,10 @@ bench: setup ## how fast it is, against its targets
 
 chaos: setup ## kill cycles at every stage and commit, 500 times on each database (RUNS=n)
 	$(PY) -m tests.chaos --runs $(or $(RUNS),500)
+	@url=$$($(PY) -m tests.servers); \
+	if test -n "$$url"; \
+	then $(PY) -m tests.chaos --runs $(or $(RUNS),500) --database "$$url/trading_agent_chaos"; \
+	else echo "No PostgreSQL answers on 127.0.0.1:5432: not done on it."; fi
 
 fmt: setup ## format the code and fix what can be fixed
 	$(PY) -m ruff format .

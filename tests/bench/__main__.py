@@ -16,11 +16,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import psycopg
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingagent.settings")  # for MARKET_DATA_DIR
 
 from tests.bench import cases
+from tests.servers import postgres_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +101,9 @@ def figures() -> list[Figure]:
 def databases() -> dict[str, str]:
     """The databases to measure the desk on: SQLite in a file, and PostgreSQL where one answers on loopback."""
     found = {"SQLite": f"sqlite:///{tempfile.mkdtemp()}/bench.sqlite3"}
-    for user in ("postgres", "root"):
-        url = f"postgres://{user}@127.0.0.1:5432"
-        try:
-            psycopg.connect(f"{url}/postgres", connect_timeout=3).close()
-        except psycopg.OperationalError:
-            continue
+    url = postgres_url()
+    if url is not None:
         found["PostgreSQL"] = f"{url}/trading_agent_bench_{os.getpid()}"
-        break
     return found
 
 

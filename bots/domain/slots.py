@@ -39,14 +39,6 @@ def due_slot(
     return first + max(_floor(now - first, interval), timedelta(0))
 
 
-def next_slot(
-    now: datetime, interval_seconds: int, schedule: Schedule, started_at: datetime
-) -> datetime:
-    """The first slot that is not due yet at `now`."""
-    due = due_slot(now, interval_seconds, schedule, started_at)
-    return due if due > now else due + timedelta(seconds=interval_seconds)
-
-
 def jitter(bot_id: UUID, interval_seconds: int) -> timedelta:
     """What keeps bots of one interval from asking in the same instant: at most 10 s or a tenth of the
     interval, in whole milliseconds, always the same for a bot."""

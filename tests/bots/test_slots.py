@@ -16,7 +16,6 @@ from bots.domain.slots import (
     due_slot,
     jitter,
     latest_tick,
-    next_slot,
     phase,
     slot_text,
 )
@@ -81,7 +80,6 @@ def test_a_slot_is_on_the_grid_and_the_latest(now, interval, schedule, started):
     origin = EPOCH if schedule is Schedule.BAR_CLOSE else started.replace(microsecond=0)
     assert (slot - origin) % timedelta(seconds=interval) == timedelta(0)
     assert slot <= now < slot + timedelta(seconds=interval)
-    assert next_slot(now, interval, schedule, started) == slot + timedelta(seconds=interval)
 
 
 @given(instants, intervals, schedules, instants)

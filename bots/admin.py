@@ -19,6 +19,8 @@ from django.utils.html import format_html, format_html_join
 
 from bots import models, queries
 from bots.models import HaltScope
+from market.domain.numbers import plain
+from market.fields import AmountField
 from tradingagent.accounts.read_only_admin import ReadOnlyAdmin
 
 MOST_COUNTED = 10_000
@@ -38,6 +40,23 @@ class RowsAdmin(ReadOnlyAdmin):
 
     paginator = BoundedPaginator
     list_select_related = ("bot",)
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Amounts without the zeros that their columns add, which would push what matters out of sight."""
+        fields = {field.name: field for field in self.model._meta.concrete_fields}
+        return [
+            _amount(str(name)) if isinstance(fields.get(str(name)), AmountField) else name
+            for name in super().get_list_display(request)
+        ]
+
+
+def _amount(name: str) -> Callable[[Any], str]:
+    @admin.display(description=name.replace("_", " "), ordering=name)
+    def shown(row: Any) -> str:
+        value = getattr(row, name)
+        return "-" if value is None else plain(value)
+
+    return shown
 
 
 # --- bots ------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from bots import enqueue as enqueuing
 from bots import models
 from bots.admin import BoundedPaginator
 from bots.domain.bot import BotStatus
+from market.domain.numbers import plain
 from tests.architecture.test_models import our_models
 from tests.bots.bulk_rows import a_row_of_each, fill
 from tests.bots.paper_desks import paper_bot
@@ -240,3 +241,10 @@ def test_a_user_s_halt_covers_their_bots(site, bot):
     theirs.refresh_from_db()
     bot.refresh_from_db()
     assert (theirs.is_halted, bot.is_halted) == (True, False)
+
+
+def test_amounts_are_shown_without_the_zeros_of_their_columns(site, bot):
+    shown = site.get(page(models.Order, "changelist")).content.decode()
+    order = models.Order.objects.get()
+    assert f"{plain(order.quantity)}</td>" in shown
+    assert "000000000000" not in shown.split("<tbody>")[1].split("</tbody>")[0]

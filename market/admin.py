@@ -5,7 +5,15 @@ The trap avoided: an account corrected in a form is one that its own records no 
 
 from django.contrib import admin
 
-from market.models import Candle, ExchangeAccount, FundingRate, Instrument, SimAccount, SimRecord
+from market.models import (
+    Candle,
+    ExchangeAccount,
+    FundingRate,
+    Instrument,
+    LatestPrice,
+    SimAccount,
+    SimRecord,
+)
 from tradingagent.accounts.read_only_admin import ReadOnlyAdmin
 
 
@@ -42,6 +50,13 @@ class CandleAdmin(ReadOnlyAdmin):
 @admin.register(FundingRate)
 class FundingRateAdmin(ReadOnlyAdmin):
     list_display = ("symbol", "venue", "at", "rate")
+    search_fields = ("=symbol",)
+
+
+@admin.register(LatestPrice)
+class LatestPriceAdmin(ReadOnlyAdmin):
+    list_display = ("symbol", "venue", "mark_price", "last_price", "at")
+    list_filter = ("venue",)
     search_fields = ("=symbol",)
 
 

@@ -137,6 +137,27 @@ class FundingRate(models.Model):
         return f"{self.venue} {self.symbol} {self.at:%Y-%m-%d %H:%M}"
 
 
+class LatestPrice(models.Model):
+    """What an instrument was last seen at: for pages, never for decisions. Written by whoever looks."""
+
+    venue = models.CharField(max_length=40)
+    symbol = models.CharField(max_length=60)
+    mark_price = AmountField()
+    last_price = AmountField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["venue", "symbol"], name="latest_price_once"),
+            models.CheckConstraint(
+                condition=Q(mark_price__gt=0) & Q(last_price__gt=0), name="latest_price_above_zero"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.venue} {self.symbol}"
+
+
 class SimAccount(models.Model):
     """The simulated venue's own memory of one account, apart from any ledger.
 
@@ -151,6 +172,11 @@ class SimAccount(models.Model):
     version = models.PositiveBigIntegerField(default=0)
     last_sequence = models.PositiveBigIntegerField(default=0)
     told = models.PositiveBigIntegerField(default=0)
+    asked_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="When it last answered that it knew no such order: none claimed long before may come.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

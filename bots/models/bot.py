@@ -59,6 +59,13 @@ class Bot(models.Model):
     exchange_account = models.ForeignKey(
         "market.ExchangeAccount", null=True, blank=True, on_delete=models.PROTECT
     )
+    cohort = models.UUIDField(
+        null=True,
+        blank=True,
+        editable=False,
+        db_index=True,
+        help_text="Bots of one cohort decide at one instant, on one snapshot.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     is_halted = models.BooleanField(default=False)

@@ -1,4 +1,4 @@
-"""The desk's URLs."""
+"""Every page of the desk, and what a person may ask on it. Names have no namespace: there is one site."""
 
 from django.urls import path
 

@@ -34,6 +34,7 @@ from market.instrument_rows import instrument_of
 from market.models import Instrument as InstrumentRow
 from market.ports import Broker, Clock, MarketFeed
 from market.services import open_sim_account
+from market.venues.charts import ChartCandles, longer
 from market.venues.clocks import SystemClock
 from market.venues.feeds import LiveFeed, feed_for, remember
 from market.venues.paper_broker import PaperBroker
@@ -224,6 +225,14 @@ def _may_trade(bot: models.Bot) -> Any:
 def bar_is_closed(bot: models.Bot, due_at: datetime) -> bool:
     """True when the feed shows the candle that closed at `due_at`."""
     return open_feed(bot).is_bar_closed(bot.symbols, due_at)
+
+
+def chart_candles(bot: models.Bot, symbol: str, timeframe: timedelta) -> ChartCandles:
+    """The candles of one instrument as the bot's venue shows them now, in a multiple of its own timeframe.
+    For pages. Raises ValueError for a symbol the venue does not have or a timeframe that is no multiple,
+    VenueUnavailable."""
+    now = clock().now()
+    return longer(open_feed(bot).candles(symbol, now), timeframe, now)
 
 
 # --- traders --------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from market.errors import VenueUnavailable
 from market.ports import Clock
 from market.venues.candle_tracks import TrackView
 from market.venues.ccxt_quotes import Context, TimedBook, quote_of
+from market.venues.charts import ChartCandles
 from market.venues.plausibility import candles_reason, quote_reason, status_reason
 from market.venues.timeframes import aggregate
 from market.venues.venue_data import MINUTE, SeriesKey, VenueData
@@ -104,6 +105,21 @@ class CcxtFeed:
             return all(self._data.refresh(key, now).has(opened_at) for key in wanted)
         except VenueUnavailable:
             return False
+
+    def candles(self, symbol: str, now: datetime) -> ChartCandles:
+        """The candles of one instrument at `now`: the same tracks that snapshots are made of, without the
+        book, the prices and the funding. Raises ValueError, VenueUnavailable,
+        OutwardCallInTransaction."""
+        before_speaking_outward()
+        wanted = self._wanted(self._data.instrument(symbol))
+        for key in dict.fromkeys((wanted.bars, wanted.candles)):
+            self._data.refresh(key, now)
+        at = to_milliseconds(now)
+        view = self._data.track(wanted.bars).view
+        made = self._aggregated(symbol, self._data.track(wanted.candles).view.series)
+        return ChartCandles(
+            closed=closed_by(made, at), unfinished=moving_candle(view, self._timeframe, at, None)
+        )
 
     # One instrument
 

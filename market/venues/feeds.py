@@ -16,6 +16,7 @@ from market.domain.instruments import Instrument
 from market.ports import Clock, MarketFeed
 from market.venues.ccxt_client import VenueClient
 from market.venues.ccxt_feed import CcxtFeed
+from market.venues.charts import ChartCandles
 from market.venues.clocks import SystemClock
 from market.venues.sim_market.feed import SimMarketFeed
 from market.venues.venue_data import VenueData
@@ -31,10 +32,15 @@ Made = TypeVar("Made")
 
 
 class LiveFeed(MarketFeed, Protocol):
-    """A MarketFeed of the present, which can tell whether a candle has closed."""
+    """A MarketFeed of the present, which can tell whether a candle has closed, and shows candles alone."""
 
     def is_bar_closed(self, symbols: Sequence[str], due_at: datetime) -> bool:
         """Tell whether the candle of the feed's timeframe that ends at `due_at` shows, for every symbol."""
+        ...
+
+    def candles(self, symbol: str, now: datetime) -> ChartCandles:
+        """The candles of the feed's timeframe at `now`, for a chart. Raises ValueError for a symbol that
+        it does not have, VenueUnavailable."""
         ...
 
 
@@ -58,6 +64,11 @@ class SimulatedFeed:
     def is_bar_closed(self, symbols: Sequence[str], due_at: datetime) -> bool:  # noqa: ARG002
         """Tell whether that time has passed."""
         return self._clock.now() >= due_at
+
+    def candles(self, symbol: str, now: datetime) -> ChartCandles:
+        """The candles of one instrument. Raises what `snapshot` raises."""
+        (item,) = self.snapshot([symbol], now).instruments
+        return ChartCandles(closed=item.candles, unfinished=item.unfinished)
 
 
 class _Feeds:

@@ -200,8 +200,8 @@ class TradingCycleAdmin(RowsAdmin):
     ordering = ("bot_id", "-started_at")  # the index; there is none over all bots
     fields = (
         "bot", "slot", "status", "owner", "lease_until", "started_at", "ended_at", "outcome", "reason",
-        "trading_state", "trader", "decision", "summary", "actions", "denials", "order_ids", "equity", "llm_cost",
-        "profile", "whole_record",
+        "trading_state", "trader", "decision", "summary", "actions", "denials", "clamps", "order_ids", "equity",
+        "llm_cost", "profile", "whole_record",
     )  # fmt: skip
     readonly_fields = ("whole_record",)
 
@@ -296,6 +296,19 @@ class BlobAdmin(ReadOnlyAdmin):
     ordering = ("hash",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[models.Blob]:
+        return super().get_queryset(request).defer("data")
+
+
+@admin.register(models.CohortLook)
+class CohortLookAdmin(ReadOnlyAdmin):
+    """What traders that run beside each other were shown in the last minutes."""
+
+    paginator = BoundedPaginator
+    list_display = ("at", "cohort", "slot")
+    exclude = ("data",)
+    ordering = ("-at",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[models.CohortLook]:
         return super().get_queryset(request).defer("data")
 
 

@@ -14,7 +14,7 @@ from django.db.models import F
 from bots import models
 from bots.domain.events import EventKind
 from bots.domain.records import CycleRecord
-from llm.domain import DecisionAction
+from llm.domain import DecisionAction, DecisionItem
 from market.domain.numbers import plain
 
 Told = tuple[datetime, EventKind, dict[str, Any]]
@@ -63,13 +63,7 @@ def cycle_columns(record: CycleRecord, data: bytes) -> dict[str, Any]:
             "reason": record.reason or decision.reason,
             "llm_cost": decision.cost,
             "actions": [
-                {
-                    "symbol": item.symbol,
-                    "action": item.action,
-                    "confidence": None if item.confidence is None else plain(item.confidence),
-                }
-                for item in decision.items
-                if item.action is not DecisionAction.HOLD
+                _action(item) for item in decision.items if item.action is not DecisionAction.HOLD
             ],
         }
     if verdict is not None:
@@ -77,7 +71,34 @@ def cycle_columns(record: CycleRecord, data: bytes) -> dict[str, Any]:
             {"symbol": denial.symbol, "code": denial.code, "context": dict(denial.context)}
             for denial in verdict.denials
         ]
+        columns["clamps"] = [
+            {
+                "symbol": ruling.intent.symbol,
+                "code": clamp.code,
+                "before": plain(clamp.before),
+                "after": plain(clamp.after),
+            }
+            for ruling in verdict.rulings
+            for clamp in ruling.clamps
+        ]
     return columns
+
+
+def _action(item: DecisionItem) -> dict[str, Any]:
+    """An item as a list shows it: what was said of size and levels, as text; what was not said is left out,
+    but for the confidence."""
+    said = {
+        "leverage": item.leverage,
+        "stop": item.stop_loss,
+        "target": item.take_profit,
+        "fraction": item.reduce_fraction,
+    }
+    return {
+        "symbol": item.symbol,
+        "action": item.action,
+        "confidence": None if item.confidence is None else plain(item.confidence),
+        **{name: plain(value) for name, value in said.items() if value is not None},
+    }
 
 
 def cycle_event(cycle_id: UUID, record: CycleRecord) -> tuple[EventKind, dict[str, Any]]:

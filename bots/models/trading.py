@@ -74,6 +74,7 @@ class TradingCycle(models.Model):
     summary = models.TextField(blank=True)
     actions = models.JSONField(default=list, help_text="What was wanted; not mentioned is held.")
     denials = models.JSONField(default=list)
+    clamps = models.JSONField(default=list, help_text="What was held to a limit: before, after.")
     order_ids = models.JSONField(default=list)
     equity = ExactDecimalField(null=True)
     llm_cost = ExactDecimalField(null=True)
@@ -240,6 +241,7 @@ class LedgerEntry(models.Model):
             models.UniqueConstraint(fields=["bot", "kind", "key"], name="entry_booked_once"),
             models.CheckConstraint(condition=~Q(amount=0), name="entry_moves_money"),
         ]
+        indexes = [models.Index(fields=["bot", "at"], name="entry_by_time")]
         verbose_name_plural = "ledger entries"
 
     def __str__(self) -> str:

@@ -17,7 +17,8 @@ from risk.domain import TradingState
 class CycleLine:
     """A cycle as its columns tell it; `cycle_record` has the rest. `outcome` is None while it runs and
     of one that was abandoned. `decision`: how the decision came about, empty where none was asked for.
-    `actions`: symbol, action, confidence (0–1 as text) of each item; `denials`: symbol, code, context.
+    `actions`: symbol, action, confidence (0–1 as text) of each item, and leverage, stop, target, fraction
+    (of a reduce) where they were said; `denials`: symbol, code, context; `clamps`: symbol, code, before, after.
     `equity` in the bot's currency, `llm_cost` in US dollars (None: unknown)."""
 
     id: UUID
@@ -33,6 +34,7 @@ class CycleLine:
     summary: str
     actions: tuple[dict[str, Any], ...]
     denials: tuple[dict[str, Any], ...]
+    clamps: tuple[dict[str, Any], ...]
     order_ids: tuple[str, ...]
     equity: Decimal | None
     llm_cost: Decimal | None
@@ -94,6 +96,7 @@ def _cycle(row: models.TradingCycle) -> CycleLine:
         summary=row.summary,
         actions=tuple(row.actions),
         denials=tuple(row.denials),
+        clamps=tuple(row.clamps),
         order_ids=tuple(row.order_ids),
         equity=row.equity,
         llm_cost=row.llm_cost,

@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test check bench chaos fmt lock wheels FORCE
+.PHONY: help setup run test check bench chaos fmt css lock wheels FORCE
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -70,6 +70,10 @@ chaos: setup ## kill cycles at every stage and commit, 500 times on each databas
 fmt: setup ## format the code and fix what can be fixed
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
+
+css: ## build the style sheet and copy third-party scripts (needs node; running the product does not)
+	npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	npm run --silent build
 
 # One file for every Python we support: universal markers, and as few versions as possible of each.
 COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \

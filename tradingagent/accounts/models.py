@@ -27,14 +27,14 @@ from tradingagent.accounts.secrets import HIDDEN, Secret
 
 
 @cache
-def _time_zones() -> frozenset[str]:
+def time_zones() -> frozenset[str]:
     """Return every IANA name; cached, because the standard library walks folders for it."""
     return frozenset(available_timezones())
 
 
 def validate_time_zone(name: str) -> None:
     """Raise ValidationError unless `name` is an IANA time zone, such as Europe/Berlin."""
-    if name not in _time_zones():
+    if name not in time_zones():
         raise ValidationError(
             "%(name)s is not an IANA time zone such as Europe/Berlin.", params={"name": name}
         )

@@ -19,7 +19,14 @@ from django.db.models import Q, TextField, Value
 from django.db.models.functions import Cast
 from django.utils import timezone
 
-from tradingagent.accounts.models import ApiToken, AuditEntry, IdempotencyKey, Scope, User
+from tradingagent.accounts.models import (
+    ApiToken,
+    AuditEntry,
+    IdempotencyKey,
+    Scope,
+    User,
+    validate_time_zone,
+)
 from tradingagent.accounts.secrets import (
     EncryptedTextField,
     KeysUnusable,
@@ -62,6 +69,26 @@ def audit(
 def facts(row: models.Model) -> dict[str, Any]:
     """Every column of a row by name, for `audit`."""
     return {field.attname: field.value_from_object(row) for field in row._meta.concrete_fields}
+
+
+# --- Users -----------------------------------------------------------------------------------------
+
+
+def change_time_zone(user: User, name: str, *, by: User | str) -> User:
+    """Show this user's pages in another zone; their daily limits turn at its midnight from now on.
+
+    The same zone again changes nothing. Raises ValidationError for a name that is no IANA zone.
+    """
+    validate_time_zone(name)
+    with transaction.atomic():
+        before = (
+            User.objects.select_for_update().values_list("time_zone", flat=True).get(pk=user.pk)
+        )
+        if before != name:
+            User.objects.filter(pk=user.pk).update(time_zone=name)
+            audit(by, "change_time_zone", user, {"time_zone": before}, {"time_zone": name})
+    user.time_zone = name
+    return user
 
 
 # --- API tokens ------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from bots.briefing import brief
 from bots.desk import Desk
 from bots.domain.records import CycleOutcome, CycleRecord, Plan
 from bots.execution import begin_closing, build_orders, store_plans, write_and_send
-from bots.observation import Observation, observe, revalued, risk_context
+from bots.observation import Observation, as_shown, observe, revalued, risk_context
 from bots.planning import in_two, plan_decision
 from bots.protection import cancel, protect
 from llm.domain import Decision, DecisionOutcome
@@ -60,7 +60,8 @@ def _run(desk: Desk, slot: str, started_at: datetime) -> CycleRecord:
         outcome = CycleOutcome.HALTED if halted else CycleOutcome.NO_MARKET
         return _finish(desk, slot, started_at, seen, outcome)
     desk.ledger.release_desk()
-    decision = desk.trader.decide(brief(desk, seen))
+    shown, note = as_shown(desk, seen, slot)
+    decision = desk.trader.decide(brief(desk, shown))
     _charge(desk, decision, slot)
     if not desk.ledger.take_desk():
         return _close(desk, slot, started_at, CycleOutcome.DISCARDED, decision=decision)
@@ -68,13 +69,30 @@ def _run(desk: Desk, slot: str, started_at: datetime) -> CycleRecord:
     try:
         fresh = observe(desk, now, may_ask=False) if now > seen.now else seen
     except VenueUnavailable as silence:
-        outcome = CycleOutcome.VENUE_UNAVAILABLE
-        return _finish(desk, slot, started_at, seen, outcome, decision, reason=str(silence))
+        return _finish(
+            desk,
+            slot,
+            started_at,
+            seen,
+            CycleOutcome.VENUE_UNAVAILABLE,
+            decision,
+            prompt=None if shown is seen else shown,
+            reason=str(silence),
+        )
     if fresh is not seen:
         obey_breakers(desk, fresh)
-    judged = execute(desk, decision, seen, fresh, slot)
+    judged = execute(desk, decision, shown, fresh, slot)
+    reason = "; ".join(told for told in (decision.reason, note) if note and told)
     return _finish(
-        desk, slot, started_at, fresh, CycleOutcome.DECIDED, decision, judged, prompt=seen
+        desk,
+        slot,
+        started_at,
+        fresh,
+        CycleOutcome.DECIDED,
+        decision,
+        judged,
+        prompt=shown,
+        reason=reason,
     )
 
 
@@ -97,12 +115,13 @@ def mark(desk: Desk) -> Observation | None:
 
 
 def execute(
-    desk: Desk, decision: Decision, seen: Observation, fresh: Observation, slot: str
+    desk: Desk, decision: Decision, shown: Observation, fresh: Observation, slot: str
 ) -> Judged | None:
-    """Steps 6–8: plan, review and send what a decision wants. None when it wants nothing."""
+    """Steps 6–8: plan, review and send what a decision wants of the market as it is `fresh`; `shown` is
+    what it was made on. None when it wants nothing."""
     if not decision.items and not decision.void:
         return None
-    context = risk_context(desk, fresh, seen.snapshot)
+    context = risk_context(desk, fresh, shown.snapshot)
     plan = plan_decision(decision, context, desk.limits)
     first, later = in_two(plan.intents)
     said = {item.symbol: item.invalidation_condition for item in decision.items}
@@ -110,7 +129,7 @@ def execute(
     entry_context = None
     if later:
         if order_ids:
-            entry_context = risk_context(desk, revalued(desk, fresh), seen.snapshot)
+            entry_context = risk_context(desk, revalued(desk, fresh), shown.snapshot)
         more_rulings, more_ids = _judge(desk, later, entry_context or context, slot, said)
         rulings, order_ids = (*rulings, *more_rulings), (*order_ids, *more_ids)
     return Judged(

@@ -125,6 +125,16 @@ def revalued(desk: Desk, seen: Observation) -> Observation:
     return evolve(seen, account=account, equity=equity_of(account))
 
 
+def as_shown(desk: Desk, seen: Observation, slot: str) -> tuple[Observation, str]:
+    """The observation as the trader is shown it, and what there is to note of that: the market through the
+    desk's window, the account as booked, valued at the prices shown. Nothing is reconciled on it."""
+    snapshot, note = desk.window.show(slot, seen.snapshot)
+    if snapshot is seen.snapshot:
+        return seen, note
+    account = account_at(desk, snapshot)
+    return evolve(seen, snapshot=snapshot, account=account, equity=equity_of(account)), note
+
+
 def equity_of(account: Account) -> Decimal | None:
     """Equity, or None when something is held that has no price."""
     try:

@@ -1,4 +1,5 @@
-"""The ledger as the cycle sees it. Memory and database implement it and pass one suite."""
+"""What the cycle asks of the desk's own side: its ledger, which memory and database implement and which pass
+one suite, and the window through which its trader sees the market."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -8,6 +9,7 @@ from typing import Protocol
 from bots.domain.book import Book
 from bots.domain.entries import ClosedTrade, ExitPlan, Notice
 from bots.domain.records import CycleRecord
+from market.domain.data import MarketSnapshot
 from market.domain.enums import OrderStatus
 from market.domain.instruments import Instrument
 from market.domain.orders import Order, VenueReport
@@ -16,6 +18,16 @@ from risk.domain import BreakerState, Denial
 
 class LeaseLost(Exception):
     """Another process holds the desk now: stop at once, write and send nothing more."""
+
+
+class Window(Protocol):
+    """What a trader is shown of the market: the desk's own look, or one that several bots share."""
+
+    def show(self, slot: str, own: MarketSnapshot) -> tuple[MarketSnapshot, str]:
+        """The snapshot for the prompt of a slot, given what the desk has just seen itself, and what there is
+        to note of it (empty: nothing). Raises nothing. Only shown, never reconciled on or sent upon: it may
+        be a little older than what the account has met."""
+        ...
 
 
 class Ledger(Protocol):

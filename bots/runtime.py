@@ -17,9 +17,10 @@ from django.db import DatabaseError
 
 from bots import models, rows
 from bots.account_check import AccountCheck
-from bots.desk import Desk
+from bots.desk import OWN, Desk
 from bots.domain.bot import BotConfig, BotMode
 from bots.ledger import DjangoLedger
+from bots.looks import CohortWindow
 from bots.timing import Stages, Timed
 from llm.domain import Decision, DecisionOutcome, DecisionView, StopRequirement
 from llm.models import ModelProfile
@@ -167,6 +168,9 @@ def open_desk(
         limits=limits,
         instruments=instruments,
         described_limits=describe(limits),
+        window=OWN
+        if bot.cohort is None
+        else Timed(CohortWindow(bot.cohort), {"show": "look together"}, stages),
     )
     return Running(bot=bot, desk=desk, ledger=ledger, broker=broker, stages=stages)
 

@@ -108,7 +108,7 @@ def _entry_of(bot: models.Bot) -> Entry:
         name=_name_of(bot.pk),
         task=RUN_CYCLE,
         seconds=bot.interval_seconds,
-        phase=phase(bot.pk, bot.interval_seconds, schedule, _started_at(bot)),
+        phase=phase(bot.cohort or bot.pk, bot.interval_seconds, schedule, _started_at(bot)),
         arguments={"bot_id": str(bot.pk)},
     )
 
@@ -131,7 +131,7 @@ def _fixed_entries() -> list[Entry]:
 
 def _wanted() -> list[tuple[UUID | None, Entry]]:
     active = models.Bot.objects.filter(status=BotStatus.ACTIVE)
-    bots = active.only("interval_seconds", "schedule", "started_at", "created_at")
+    bots = active.only("interval_seconds", "schedule", "cohort", "started_at", "created_at")
     return [
         *((bot.pk, _entry_of(bot)) for bot in bots),
         *((None, entry) for entry in _fixed_entries()),

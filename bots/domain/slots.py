@@ -39,27 +39,28 @@ def due_slot(
     return first + max(_floor(now - first, interval), timedelta(0))
 
 
-def jitter(bot_id: UUID, interval_seconds: int) -> timedelta:
+def jitter(group: UUID, interval_seconds: int) -> timedelta:
     """What keeps bots of one interval from asking in the same instant: at most 10 s or a tenth of the
-    interval, in whole milliseconds, always the same for a bot."""
+    interval, in whole milliseconds, always the same for a bot. `group`: its cohort, so that all of one ask
+    together, else its own id."""
     most = min(MOST_JITTER, timedelta(seconds=interval_seconds) / 10)
     millisecond = timedelta(milliseconds=1)
-    return bot_id.int % (most // millisecond + 1) * millisecond
+    return group.int % (most // millisecond + 1) * millisecond
 
 
-def bar_close_delay(bot_id: UUID, interval_seconds: int) -> timedelta:
-    """How long after the close of a bar the tick of a bot is sent."""
-    return BAR_SETTLES + jitter(bot_id, interval_seconds)
+def bar_close_delay(group: UUID, interval_seconds: int) -> timedelta:
+    """How long after the close of a bar the ticks of a bot (see `jitter`) are sent."""
+    return BAR_SETTLES + jitter(group, interval_seconds)
 
 
 def phase(
-    bot_id: UUID, interval_seconds: int, schedule: Schedule, started_at: datetime
+    group: UUID, interval_seconds: int, schedule: Schedule, started_at: datetime
 ) -> timedelta:
     """When a bot's ticks are sent: so long after each multiple of its interval since 1970. Below the
-    interval, in whole milliseconds."""
+    interval, in whole milliseconds. `group` as for `jitter`; a cohort has one start for all."""
     interval = timedelta(seconds=interval_seconds)
     if schedule is Schedule.BAR_CLOSE:
-        return bar_close_delay(bot_id, interval_seconds) % interval
+        return bar_close_delay(group, interval_seconds) % interval
     return (_whole_second(started_at) - _EPOCH + CLOCKS_DIFFER) % interval
 
 

@@ -15,6 +15,7 @@ from bots.models.bot import (
     Bot,
     BotState,
 )
+from bots.models.looks import CohortLook
 from bots.models.trading import (
     LIVING_STATUSES,
     Blob,
@@ -38,6 +39,7 @@ __all__ = [
     "Bot",
     "BotState",
     "ClosedTrade",
+    "CohortLook",
     "CycleStatus",
     "EquityPoint",
     "Event",

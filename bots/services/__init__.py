@@ -6,14 +6,32 @@ from bots.services.acting import (
     order_by_hand,
     perform_action,
 )
-from bots.services.creating import BotRefused, BotWish, create_bot, update_bot
+from bots.services.creating import (
+    BotRefused,
+    BotWish,
+    NewBot,
+    create_bot,
+    free_name,
+    prepare_bot,
+    store_bot,
+    update_bot,
+)
+from bots.services.ending import discard_replies, take_over
 from bots.services.halting import Halted, NothingToResume, halt, resume
-from bots.services.lifecycle import NotNow, archive_bot, pause_bot, run_now, start_bot
+from bots.services.lifecycle import (
+    NotNow,
+    archive_bot,
+    pause_bot,
+    run_now,
+    start_bot,
+    start_together,
+)
 from bots.services.marking import mark_shard
 from bots.services.running import Run, run_requested, run_slot, sweep
 
 __all__ = [
-    "BotRefused", "BotWish", "Halted", "NotNow", "NothingToResume", "Run", "archive_bot",
-    "close_position", "create_bot", "flatten_bot", "halt", "mark_shard", "order_by_hand", "pause_bot",
-    "perform_action", "resume", "run_now", "run_requested", "run_slot", "start_bot", "sweep", "update_bot",
+    "BotRefused", "BotWish", "Halted", "NewBot", "NotNow", "NothingToResume", "Run", "archive_bot",
+    "close_position", "create_bot", "discard_replies", "flatten_bot", "free_name", "halt", "mark_shard",
+    "order_by_hand", "pause_bot", "perform_action", "prepare_bot", "resume", "run_now", "run_requested",
+    "run_slot", "start_bot", "start_together", "store_bot", "sweep", "take_over", "update_bot",
 ]  # fmt: skip

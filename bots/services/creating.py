@@ -1,5 +1,7 @@
 """A bot is made, or told otherwise. Everything is checked before anything is written."""
 
+import itertools
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -38,7 +40,8 @@ class BotRefused(ValueError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotWish:
     """What is asked of a new bot. Intervals in seconds, capital in the settlement currency. Either a
-    `trader` (a baseline's name) or a `model_profile`; no `schedule`: the usual one of its interval."""
+    `trader` (a baseline's name) or a `model_profile`; no `schedule`: the usual one of its interval.
+    `cohort`: of bots that start together, decide at one instant and see one snapshot."""
 
     owner: User
     mode: BotMode
@@ -56,11 +59,28 @@ class BotWish:
     schedule: Schedule | None = None
     charge_llm_cost: bool = True
     name: str = ""
+    cohort: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBot:
+    """A bot that was checked and is not stored yet, with the instruments that it will trade."""
+
+    bot: models.Bot
+    traded: Sequence[Instrument]
 
 
 def create_bot(wish: BotWish, *, by: User | str) -> models.Bot:
     """Make a bot in DRAFT with its books opened. Raises BotRefused; VenueUnavailable when the venue can't
     say what it lists."""
+    new = prepare_bot(wish)
+    with transaction.atomic():
+        return store_bot(new, by=by)
+
+
+def prepare_bot(wish: BotWish) -> NewBot:
+    """The bot that a wish comes to, checked. Asks the venue, so outside any transaction. Raises as
+    `create_bot`."""
     bot = models.Bot(
         id=uuid4(),
         owner=wish.owner,
@@ -78,19 +98,25 @@ def create_bot(wish: BotWish, *, by: User | str) -> models.Bot:
         interval_seconds=wish.interval_seconds,
         timeframe_seconds=wish.timeframe_seconds,
         charge_llm_cost=wish.charge_llm_cost,
+        cohort=wish.cohort,
     )
     bot.shard_key = bot.id.int % models.SHARD_KEYS
     bot.schedule = _schedule(bot, wish.schedule)
-    bot.name = bot.name or _free_name(bot)
+    bot.name = bot.name or free_name(bot.owner, _usual_name(bot))
     traded = _checked(bot)
     bot.currency = traded[0].settle
-    with transaction.atomic():
-        note_instruments(bot.venue, traded, runtime.clock().now())
-        runtime.open_account(bot)
-        bot.save(force_insert=True)
-        open_books(runtime.config_of(bot), runtime.clock().now())
-        audit(by, "create_bot", bot, after=_told(bot))
-        _emit(bot, "created")
+    return NewBot(bot=bot, traded=traded)
+
+
+def store_bot(new: NewBot, *, by: User | str) -> models.Bot:
+    """Store a bot with its account, its opened books and its audit row, in the caller's transaction."""
+    bot = new.bot
+    note_instruments(bot.venue, new.traded, runtime.clock().now())
+    runtime.open_account(bot)
+    bot.save(force_insert=True)
+    open_books(runtime.config_of(bot), runtime.clock().now())
+    audit(by, "create_bot", bot, after=_told(bot))
+    _emit(bot, "created")
     return bot
 
 
@@ -100,6 +126,8 @@ _MAY_CHANGE = frozenset(
         "risk_profile", "interval_seconds", "timeframe_seconds", "schedule", "charge_llm_cost",
     }
 )  # fmt: skip
+_MAY_CHANGE_BESIDE_OTHERS = frozenset({"name"})
+"""Of a bot in a cohort: whatever else it were told, it would be no comparison any more."""
 
 
 def update_bot(bot_id: UUID, changes: dict[str, Any], *, by: User | str) -> models.Bot:
@@ -111,6 +139,10 @@ def update_bot(bot_id: UUID, changes: dict[str, Any], *, by: User | str) -> mode
     bot = runtime.load_bot(bot_id)
     if bot.status == BotStatus.ARCHIVED:
         raise BotRefused(f"{bot.name} is archived")
+    if bot.cohort is not None and not _MAY_CHANGE_BESIDE_OTHERS.issuperset(changes):
+        raise BotRefused(
+            f"{bot.name} runs beside others as it was entered: only its name may change"
+        )
     before = _told(bot)
     for name, value in changes.items():
         setattr(bot, name, sorted(set(value)) if name == "symbols" else value)
@@ -225,14 +257,18 @@ def _check_trader(bot: models.Bot, limits: Limits) -> None:
         )
 
 
-def _free_name(bot: models.Bot) -> str:
-    """A name from what the bot does, with a number when it is taken."""
+def free_name(owner: User, base: str, taken: Container[str] = ()) -> str:
+    """A name for a bot that its owner has not given yet: `base`, with a number where that is taken (among
+    the owner's bots, or among `taken`)."""
+    given = set(models.Bot.objects.filter(owner=owner).values_list("name", flat=True))
+    names = itertools.chain([base], (f"{base} {n}" for n in itertools.count(2)))
+    return next(name for name in names if name not in given and name not in taken)
+
+
+def _usual_name(bot: models.Bot) -> str:
+    """A name from what the bot does."""
     mind = bot.trader or (bot.model_profile.name if bot.model_profile else "bot")
-    base = f"{mind} on {', '.join(symbol.split('/')[0] for symbol in bot.symbols)}"[:70]
-    taken = set(models.Bot.objects.filter(owner=bot.owner).values_list("name", flat=True))
-    if base not in taken:
-        return base
-    return next(name for n in range(2, 10_000) if (name := f"{base} {n}") not in taken)
+    return f"{mind} on {', '.join(symbol.split('/')[0] for symbol in bot.symbols)}"[:70]
 
 
 def _told(bot: models.Bot) -> dict[str, Any]:

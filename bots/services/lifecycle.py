@@ -3,6 +3,8 @@
 A pause that flattens is the pause and an action of its own; closing never waits for a model.
 """
 
+from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID, uuid4
 
 from django.db import transaction
@@ -24,14 +26,34 @@ class NotNow(ValueError):
 
 
 def start_bot(bot_id: UUID, *, by: User | str) -> models.Bot:
-    """Let a bot decide and open from now on; its first decision is due at once. Raises NotNow."""
+    """Let a bot decide and open from now on; its first decision is due at once. Raises NotNow; for one of a
+    cohort that has never run, too: those start together."""
     with transaction.atomic():
-        bot = _moved(bot_id, BotStatus.ACTIVE, by, "start_bot")
-        bot.started_at = timezone.now()
-        bot.is_halted = is_covered(bot)
-        bot.save(update_fields=["status", "started_at", "is_halted"])
-        schedule_bot(bot)
-        enqueue("bots.run_cycle", bot_id=str(bot.pk))
+        return _started(bot_id, timezone.now(), by, is_alone=True)
+
+
+def start_together(bot_ids: Iterable[UUID], *, by: User | str) -> datetime:
+    """Let several bots decide from now on, all or none; the instant that those of them which never ran
+    count as their start. Raises NotNow."""
+    at = timezone.now()
+    with transaction.atomic():
+        for bot_id in sorted(bot_ids):  # whoever locks several bots locks them in this order
+            _started(bot_id, at, by)
+    return at
+
+
+def _started(bot_id: UUID, at: datetime, by: User | str, *, is_alone: bool = False) -> models.Bot:
+    """The bot, started, in the caller's transaction. One of a cohort keeps its first start for ever: the
+    cohort's grid is counted from there."""
+    bot = _moved(bot_id, BotStatus.ACTIVE, by, "start_bot")
+    if is_alone and bot.cohort is not None and bot.started_at is None:
+        raise NotNow(f"{bot.name} runs beside others: all of them start at one instant, together")
+    if bot.cohort is None or bot.started_at is None:
+        bot.started_at = at
+    bot.is_halted = is_covered(bot)
+    bot.save(update_fields=["status", "started_at", "is_halted"])
+    schedule_bot(bot)
+    enqueue("bots.run_cycle", bot_id=str(bot.pk))
     return bot
 
 

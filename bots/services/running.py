@@ -8,13 +8,14 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from bots import events, leases, models, runtime
+from bots import events, leases, looks, models, runtime
 from bots.cycle import run_cycle
 from bots.domain.bot import BotStatus
 from bots.domain.events import EventKind
 from bots.domain.records import CycleOutcome, CycleRecord
 from bots.enqueue import enqueue
 from bots.models import CLOSING, ActionStatus
+from bots.services.ending import under_way
 from bots.services.halting import complete_halts
 
 logger = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ def run_requested(bot_id: UUID, request_id: str) -> Run | None:
 def _run(bot: models.Bot, slot: str) -> Run | None:
     running = runtime.open_desk(bot)
     try:
-        record = run_cycle(running.desk, slot)
+        with under_way(running.ledger.owner):
+            record = run_cycle(running.desk, slot)
     except BaseException as error:
         _give_up(bot, running, slot, f"{type(error).__name__}: {error}")
         raise
@@ -80,8 +82,8 @@ def _give_up(bot: models.Bot, running: runtime.Running, slot: str, reason: str) 
 
 def sweep() -> dict[str, int]:
     """Mark dead cycles ABANDONED, complete the flattens of halts, send actions again that nobody took, and
-    closes whose worker died (what is closed twice is closed once; an order by hand has failed); how many
-    of each."""
+    closes whose worker died (what is closed twice is closed once; an order by hand has failed), delete looks
+    that nobody needs any more; how many of each."""
     abandoned = leases.abandon_expired()
     completed = complete_halts()
     now = timezone.now()
@@ -102,4 +104,5 @@ def sweep() -> dict[str, int]:
         "halts_completed": completed,
         "lost_actions": failed,
         "sent_again": len(waiting),
+        "looks_deleted": looks.prune(now),
     }

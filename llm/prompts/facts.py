@@ -117,7 +117,8 @@ def _position(position: PositionView, view: DecisionView, ticks: dict[str, Decim
         "stop_loss": price(position.stop_loss, tick),
         "take_profit": price(position.take_profit, tick),
         "invalidation": outside.line(position.invalidation_condition),
-        "minutes_held": (view.market.as_of - position.opened_at) // _MINUTE,
+        # a market shown to several may be seconds older than what was opened just now
+        "minutes_held": max((view.market.as_of - position.opened_at) // _MINUTE, 0),
     }
 
 

@@ -114,6 +114,7 @@ def a_row_of_each(bot: models.Bot) -> None:
         bot=bot, kind="FLATTEN", request_id="r", requested_by="me", requested_at=BEGAN
     )
     models.Blob.objects.get_or_create(hash=bot.pk.hex, defaults={"data": b"x"})
+    models.CohortLook.objects.get_or_create(cohort=bot.pk, slot="x", at=BEGAN, data=b"x")
     models.TradingHalt.objects.create(scope="BOT", bot=bot, halted_by="me", halted_at=BEGAN)
 
 

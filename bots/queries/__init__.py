@@ -17,9 +17,11 @@ from bots.queries.history import (
     events_after,
 )
 from bots.queries.holdings import (
+    FillLine,
     HeldPosition,
     OrderLine,
     closed_trades_of,
+    fills_of,
     ledger_of,
     orders_of,
     positions_of,
@@ -33,6 +35,7 @@ __all__ = [
     "CycleLine",
     "EquityOf",
     "EventLine",
+    "FillLine",
     "HaltLine",
     "HeldPosition",
     "LastCycle",
@@ -50,6 +53,7 @@ __all__ = [
     "equity_of",
     "events_after",
     "exposed_bots",
+    "fills_of",
     "halts_over",
     "ledger_of",
     "orders_of",

@@ -54,13 +54,13 @@ class EventLine:
 def cycles_of(bot: models.Bot, *, after: str = "", limit: int = PAGE) -> Page[CycleLine]:
     """The bot's cycles, the latest first. One query. Raises ValueError for an `after` that no page gave."""
     found = models.TradingCycle.objects.filter(bot=bot).defer("record")
-    return by_time(found, "started_at", after, limit, _cycle)
+    return by_time(found, "started_at", after, limit, cycle_line)
 
 
 def decisions_of(bot: models.Bot, *, after: str = "", limit: int = PAGE) -> Page[CycleLine]:
     """Those of the bot's cycles in which a trader was asked. As `cycles_of`."""
     found = models.TradingCycle.objects.filter(bot=bot).exclude(decision="").defer("record")
-    return by_time(found, "started_at", after, limit, _cycle)
+    return by_time(found, "started_at", after, limit, cycle_line)
 
 
 def cycle_record(cycle: models.TradingCycle) -> dict[str, Any] | None:
@@ -81,7 +81,8 @@ def events_after(
     )
 
 
-def _cycle(row: models.TradingCycle) -> CycleLine:
+def cycle_line(row: models.TradingCycle) -> CycleLine:
+    """A cycle's row as lists show it."""
     return CycleLine(
         id=row.pk,
         slot=row.slot,

@@ -1,6 +1,6 @@
 """What one bot holds, has ordered, has closed and has booked."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -10,9 +10,9 @@ from bots import models, rows
 from bots.domain.entries import ClosedTrade, EntryKind, ExitPlan, ExitReason, LedgerEntry
 from bots.domain.stored_book import book_from
 from bots.queries.paging import PAGE, Page, by_number, by_time
-from market.domain.enums import PositionSide
+from market.domain.enums import FillReason, Liquidity, OrderPurpose, OrderSide, PositionSide
 from market.domain.instruments import Instrument
-from market.domain.numbers import quantize_cash
+from market.domain.numbers import ZERO, quantize_cash
 from market.domain.orders import OPEN_STATUSES, Order
 from market.domain.positions import Position, liquidation_price
 from market.instrument_rows import instrument_of
@@ -22,9 +22,10 @@ from market.models import Instrument as InstrumentRow
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldPosition:
     """What is held of an instrument. `quantity` in contracts, above zero; prices and amounts in the
-    bot's currency. `liquidation_price` is None on spot and for an instrument that is not known;
-    `mark_price` and `unrealized_pnl` where no mark was given. Stop and target are those planned.
-    `is_dust`: a spot rest too small to sell."""
+    bot's currency. `liquidation_price` is None on spot and for an instrument that is not known, as is
+    `price_step`; `mark_price` and `unrealized_pnl` where no mark was given. `notional` is what it is worth
+    at the mark, else what was paid. Stop and target are those planned. `is_dust`: a spot rest too small to
+    sell."""
 
     symbol: str
     side: PositionSide
@@ -42,6 +43,29 @@ class HeldPosition:
     target_price: Decimal | None
     invalidation_condition: str
     is_closing: bool
+    base: str
+    notional: Decimal
+    price_step: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillLine:
+    """A trade at the venue. `purpose` and `cycle_id` are those of its order; None where none of ours made
+    it, or a person or protection did."""
+
+    id: int
+    at: datetime
+    symbol: str
+    side: OrderSide
+    quantity: Decimal
+    price: Decimal
+    fee: Decimal
+    fee_currency: str
+    liquidity: Liquidity
+    reason: FillReason
+    order_id: str | None
+    purpose: OrderPurpose | None
+    cycle_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,15 +86,29 @@ def positions_of(
     if not held:
         return ()
     text = models.BotState.objects.values_list("book", flat=True).get(pk=bot.pk)
-    plans = book_from(text, {}).plans
-    listed = InstrumentRow.objects.filter(venue=bot.venue, symbol__in=[one.symbol for one in held])
-    instruments = {row.symbol: instrument_of(row) for row in listed}
+    return held_positions(held, book_from(text, {}).plans, instruments_in(bot, held), marks or {})
+
+
+def instruments_in(bot: models.Bot, held: Iterable[models.Position]) -> dict[str, Instrument]:
+    """What is known of the instruments the bot trades and holds, by symbol. One query."""
+    symbols = {*bot.symbols, *(one.symbol for one in held)}
+    listed = InstrumentRow.objects.filter(venue=bot.venue, symbol__in=symbols)
+    return {row.symbol: instrument_of(row) for row in listed}
+
+
+def held_positions(
+    held: Sequence[models.Position],
+    plans: Mapping[str, ExitPlan],
+    instruments: Mapping[str, Instrument],
+    marks: Mapping[str, Decimal],
+) -> tuple[HeldPosition, ...]:
+    """Rows of positions as pages show them. No query."""
     return tuple(
         _held(
             row,
             instruments.get(row.symbol),
             plans.get(row.symbol, ExitPlan()),
-            (marks or {}).get(row.symbol),
+            marks.get(row.symbol),
         )
         for row in held
     )
@@ -85,6 +123,17 @@ def orders_of(
     if open_only:
         found = found.filter(status__in=OPEN_STATUSES)
     return by_time(found, "created_at", after, limit, _order)
+
+
+def fills_of(
+    bot: models.Bot, *, symbol: str = "", after: str = "", limit: int = PAGE
+) -> Page[FillLine]:
+    """The bot's fills, the latest first; of one symbol, where one is given. One query. Raises ValueError as
+    `orders_of`."""
+    found = models.Fill.objects.filter(bot=bot).select_related("order")
+    if symbol:
+        found = found.filter(symbol=symbol)
+    return by_time(found, "at", after, limit, fill_line)
 
 
 def closed_trades_of(bot: models.Bot, *, after: str = "", limit: int = PAGE) -> Page[ClosedTrade]:
@@ -108,6 +157,8 @@ def _held(
         leverage=row.leverage,
         opened_at=row.opened_at,
     )
+    unrealized = None if mark is None else _unrealized(row, mark)
+    gained = unrealized or ZERO
     return HeldPosition(
         symbol=row.symbol,
         side=position.side,
@@ -120,11 +171,14 @@ def _held(
         is_dust=row.is_dust,
         liquidation_price=None if instrument is None else liquidation_price(position, instrument),
         mark_price=mark,
-        unrealized_pnl=None if mark is None else _unrealized(row, mark),
+        unrealized_pnl=unrealized,
         stop_price=plan.stop_price,
         target_price=plan.target_price,
         invalidation_condition=plan.invalidation_condition,
         is_closing=plan.is_closing,
+        base=row.base,
+        notional=row.entry_cost + (gained if row.quantity > 0 else -gained),
+        price_step=None if instrument is None else instrument.price_step,
     )
 
 
@@ -137,6 +191,26 @@ def _unrealized(row: models.Position, mark: Decimal) -> Decimal:
 def _order(row: models.Order) -> OrderLine:
     return OrderLine(
         order=rows.order_from(row), cycle_id=row.cycle_id, submitted_at=row.submitted_at
+    )
+
+
+def fill_line(row: models.Fill) -> FillLine:
+    """A fill's row, its order selected with it, as pages show it."""
+    order = row.order
+    return FillLine(
+        id=row.pk,
+        at=row.at,
+        symbol=row.symbol,
+        side=OrderSide(row.side),
+        quantity=row.quantity,
+        price=row.price,
+        fee=row.fee,
+        fee_currency=row.fee_currency,
+        liquidity=Liquidity(row.liquidity),
+        reason=FillReason(row.reason),
+        order_id=row.order_id,
+        purpose=None if order is None else OrderPurpose(order.purpose),
+        cycle_id=None if order is None else order.cycle_id,
     )
 
 

@@ -7,6 +7,8 @@ class BotsConfig(AppConfig):
     name = "bots"
 
     def ready(self) -> None:
+        from bots.live import wake
         from bots.ownership import register_owners
 
         register_owners()
+        wake.install()

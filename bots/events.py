@@ -11,7 +11,7 @@ from uuid import UUID
 
 from django.db.models import F
 
-from bots import models
+from bots import models, wake
 from bots.domain.events import EventKind
 from bots.domain.records import CycleRecord
 from llm.domain import DecisionAction, DecisionItem
@@ -30,6 +30,7 @@ def insert(bot_id: UUID, last: int, told: Sequence[Told]) -> None:
             models.Event(bot_id=bot_id, sequence=sequence, at=at, kind=kind, payload=payload)
             for sequence, (at, kind, payload) in enumerate(told, start=last + 1)
         )
+        wake.after_commit()
 
 
 def emit(bot_id: UUID, told: Sequence[Told]) -> None:

@@ -34,7 +34,7 @@ from market.domain.instruments import Instrument
 from market.instrument_rows import instrument_of
 from market.models import Instrument as InstrumentRow
 from market.ports import Broker, Clock, MarketFeed
-from market.services import open_sim_account
+from market.services import note_prices, open_sim_account
 from market.venues.charts import ChartCandles, longer
 from market.venues.clocks import SystemClock
 from market.venues.feeds import LiveFeed, feed_for, remember
@@ -49,6 +49,8 @@ logger = logging.getLogger(__name__)
 PATIENCE = timedelta(seconds=2)
 """How long a cycle, a flatten or a manual order waits for the desk; a mark goes away at once."""
 EQUITY_EVERY = timedelta(minutes=1)
+NOTED_EVERY = timedelta(seconds=10)
+"""A quick cycle keeps the prices of one look, one whose model thinks long those of the second too."""
 PAPER_SLIPPAGE_BPS = Decimal(1)
 RULE_SECONDS = 0.0
 """A rule decides at once; a model's deadline is its profile's."""
@@ -161,7 +163,9 @@ def open_desk(
     desk = Desk(
         bot=config,
         clock=clock(),
-        feed=Timed(feed if snapshot is None else _Shown(feed, snapshot), _FEED, stages),
+        feed=_Noted(Timed(feed, _FEED, stages), bot.venue)
+        if snapshot is None
+        else Timed(_Shown(feed, snapshot), _FEED, stages),
         trader=Timed(_decider(bot) if decides else NOBODY, _TRADER, stages),
         broker=Timed(broker, _BROKER, stages, first=ledger.stay),
         ledger=Timed(ledger, _LEDGER, stages),
@@ -315,6 +319,25 @@ class BilledTrader:
         except (DatabaseError, ValueError):  # the bill comes next, and must not be lost for this
             logger.exception("the calls of %s could not be recorded", self._bot.id)
         return decision
+
+
+class _Noted:
+    """A feed whose prices are kept for pages: those of its first look, and of one long after that."""
+
+    def __init__(self, feed: Any, venue: str) -> None:
+        self._feed = feed
+        self._venue = venue
+        self._noted_at: datetime | None = None
+
+    def instruments(self) -> Any:
+        return self._feed.instruments()
+
+    def snapshot(self, symbols: Any, now: datetime) -> MarketSnapshot:
+        seen: MarketSnapshot = self._feed.snapshot(symbols, now)
+        if self._noted_at is None or seen.as_of - self._noted_at >= NOTED_EVERY:
+            self._noted_at = seen.as_of
+            note_prices(self._venue, seen)
+        return seen
 
 
 class _Shown:

@@ -1,12 +1,12 @@
 """Reads of the venue's rows, as the values of the domain."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from market.domain.data import CandleSeries, series_from_columns, to_milliseconds
 from market.domain.instruments import Instrument as DomainInstrument
 from market.instrument_rows import instrument_of
-from market.models import Candle, Instrument
+from market.models import Candle, Instrument, LatestPrice
 
 _COLUMNS = ("opened_at", "open", "high", "low", "close", "volume")
 
@@ -48,3 +48,18 @@ def stored_candles(
         prices={"open": opens, "high": highs, "low": lows, "close": closes},
         volume=volumes,
     )
+
+
+def latest_prices(
+    pairs: Iterable[tuple[str, str]],
+) -> Mapping[tuple[str, str], LatestPrice]:
+    """What these (venue, symbol) were last seen at; who was never seen is left out. For pages, never for
+    decisions. One query, none without pairs."""
+    wanted = set(pairs)
+    if not wanted:
+        return {}
+    found = LatestPrice.objects.filter(
+        venue__in={venue for venue, _ in wanted}, symbol__in={symbol for _, symbol in wanted}
+    )
+    rows = {(row.venue, row.symbol): row for row in found}
+    return {pair: row for pair, row in rows.items() if pair in wanted}

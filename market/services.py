@@ -3,6 +3,7 @@
 Nothing is asked of a venue while a transaction is open: what it tells is read first, then written.
 """
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from market.candle_rows import (
     CandleKey,
@@ -23,18 +24,21 @@ from market.candle_rows import (
     store_candles,
     store_funding,
 )
-from market.domain.data import CandleSeries, FundingSeries
+from market.domain.data import CandleSeries, FundingSeries, MarketSnapshot
 from market.domain.enums import InstrumentStatus
 from market.domain.instruments import Instrument as DomainInstrument
 from market.errors import VenueUnavailable
 from market.instrument_rows import instrument_of, is_same_listing, row_of
 from market.models import Instrument, SimAccount
+from market.price_rows import store_prices
 from market.venues.candle_files import load_candles, load_funding, parse_utc_offset
 from market.venues.clocks import SystemClock
 from market.venues.paper_records import settings_text, state_text
 from market.venues.sim_venue.settings import SimSettings
 from market.venues.sim_venue.state import SimState
 from market.venues.timeframes import parse_timeframe, timeframe_text
+
+logger = logging.getLogger(__name__)
 
 _VENUE = re.compile(r"[a-z0-9_]{1,40}")
 _SYMBOL = re.compile(r"[^\s/:]+/[^\s/:]+(:[^\s/:]+)?")
@@ -244,6 +248,17 @@ def note_instruments(venue: str, listed: Sequence[DomainInstrument], as_of: date
     )
 
 
+def note_prices(venue: str, snapshot: MarketSnapshot) -> bool:
+    """Keep what a snapshot showed, for pages; whether any price moved on. One statement. Prices that are
+    unusable, or older than those kept, change nothing; a database that refuses them is said in the log: a
+    look at the market has never failed for this. Not inside a transaction, which would be lost with it."""
+    try:
+        return store_prices(venue, snapshot) > 0
+    except DatabaseError:
+        logger.exception("the prices of %s could not be kept", venue)
+        return False
+
+
 def described_venue(venue: str) -> dict[str, Any] | None:
     """Where a real venue is spoken to, whether it answers and how far its clock is off, as
     `market.venues.venue_checks` tells it; None for the simulated one. Raises ValueError for none we read."""
@@ -251,3 +266,19 @@ def described_venue(venue: str) -> dict[str, Any] | None:
     from market.venues.venue_checks import describe_venue
 
     return None if venue == SIMULATED else describe_venue(venue)
+
+
+def venue_names() -> tuple[str, ...]:
+    """Every venue that can be seen, the simulated market first."""
+    from market.venues.feeds import venue_names
+
+    return venue_names()
+
+
+def venue_problem(venue: str, seconds: float) -> str | None:
+    """Why a venue can't be used now, as a sentence; None when it says within so many seconds what can be traded
+    there. The simulated market always can. Raises ValueError for none we read."""
+    from market.venues.feeds import SIMULATED
+    from market.venues.venue_checks import problem_within
+
+    return None if venue == SIMULATED else problem_within(venue, seconds)

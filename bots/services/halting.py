@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
-from bots import acts, models, runtime
+from bots import acts, models, runtime, wake
 from bots.domain.bot import BotStatus
 from bots.domain.events import EventKind
 from bots.models import HaltScope
@@ -170,6 +170,7 @@ def _change(ids: tuple[UUID, ...], *, is_halted: bool, act: str, reason: str, by
             "pk", "event_sequence"
         )
     )
+    wake.after_commit()
 
 
 def _locked(bots: QuerySet[models.Bot]) -> tuple[UUID, ...]:

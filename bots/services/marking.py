@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.db.models import Exists, OuterRef
 
-from bots import marks, models, rows, runtime
+from bots import marks, models, rows, runtime, wake
 from bots.cycle import mark
 from bots.domain.bot import BotStatus
 from bots.enqueue import enqueue
@@ -23,6 +23,7 @@ from market.domain.data import MarketSnapshot
 from market.domain.instruments import Instrument
 from market.domain.orders import Order
 from market.errors import VenueUnavailable
+from market.services import note_prices
 from risk.domain import Code
 
 logger = logging.getLogger(__name__)
@@ -60,8 +61,11 @@ def mark_shard(shard: int = 0, of: int = 1) -> Marked:
     valued: list[marks.Valued] = []
     bots = _at_stake(shard, of)
     orders = _living_orders([bot.pk for bot in bots])
+    is_news = False
     for venue_bots in _by_venue(bots):
         market = _look(venue_bots)
+        if market is not None:
+            is_news |= note_prices(venue_bots[0].venue, market.snapshot)
         for bot in venue_bots:
             done.looked_at += 1
             try:
@@ -72,6 +76,8 @@ def mark_shard(shard: int = 0, of: int = 1) -> Marked:
                 done.failed += 1
                 logger.exception("mark of %s failed", bot.pk)
     done.written = marks.write_valued(valued)
+    if is_news:  # once, after everything: quiet marks tell no event
+        wake.after_commit()
     return done
 
 

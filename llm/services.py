@@ -127,9 +127,14 @@ def sync_builtin_templates() -> None:
 # --- From rows to traders --------------------------------------------------------------------------
 
 
+def can_ask(provider: Provider) -> bool:
+    """Whether models of this provider can be asked at all, by anybody."""
+    return provider is Provider.SCRIPTED
+
+
 def chat_model(profile: ModelProfile) -> ChatModel:
     """The model of a profile. Raises ProviderNotAvailable."""
-    if profile.provider != Provider.SCRIPTED:
+    if not can_ask(Provider(profile.provider)):
         raise ProviderNotAvailable(
             f"{profile.name}: models of {profile.provider} can't be asked yet"
         )

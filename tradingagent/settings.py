@@ -18,11 +18,13 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-LOCAL_DIR = BASE_DIR / ".local"
 
 env = environ.Env()
 if (BASE_DIR / ".env").is_file():
     env.read_env(str(BASE_DIR / ".env"))
+
+# Everything this installation keeps to itself: keys, and the database unless DATABASE_URL says otherwise.
+LOCAL_DIR = Path(BASE_DIR, env.str("LOCAL_DIR", "") or ".local")
 
 
 def _make_local_dir() -> Path:
@@ -125,6 +127,9 @@ MARKET_DATA_DIR = Path(
 # Venue → base URL that replaces every address of it, for a local server or a proxy of your own.
 VENUE_URLS = env.json("VENUE_URLS", {})
 
+# Where `demo` serves the pages.
+PORT = env.int("PORT", 8000)
+
 # Real money: without this switch nothing that opens a position leaves for a venue.
 ALLOW_LIVE_TRADING = env.bool("ALLOW_LIVE_TRADING", False)
 # How long a dead holder keeps others out (docs/concurrency.md). The cycle's comes on top of its
@@ -155,6 +160,7 @@ INSTALLED_APPS = [
     "risk",
     "bots",
     "bots.lab",
+    "tradingagent.embedded",
 ]
 
 MIDDLEWARE = [
@@ -196,6 +202,9 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = env.str("STATIC_ROOT", "") or None
 WHITENOISE_USE_FINDERS = True
 
+# robots.txt and favicon.ico, which are asked for at the root.
+WHITENOISE_ROOT = BASE_DIR / "static" / "root"
+
 # What a page may load: nothing from another host, nothing written into the page itself.
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -233,10 +242,21 @@ AUTHENTICATION_BACKENDS = [
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_SIGNUP_FORM_CLASS = "tradingagent.accounts.forms.SignUpForm"
 ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody who asked for nothing gets a mail from us
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+ACCOUNT_SESSION_REMEMBER = True
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "/"
 ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+
+# Mail: links to new passwords. Without a server it is printed where the server runs.
+vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", "trading-agent@localhost")
+
+# Counts tries to sign in. Of this process alone, unless CACHE_URL says where all processes count.
+CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
 
 # One clock everywhere; a user's own time zone is applied on the page only.
 USE_TZ = True

@@ -1,0 +1,86 @@
+"""`manage.py demo`: the whole system in one process, with a user and traders to look at."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+
+from tradingagent.embedded import first_run, process
+from tradingagent.embedded.banner import banner
+from tradingagent.embedded.lock import AlreadyRunning, RunningLock
+from tradingagent.embedded.logs import log_to_terminal
+from tradingagent.embedded.server import PortTaken, address_of, listen
+from tradingagent.embedded.signals import Stopped, StopSignals
+from tradingagent.embedded.venue import SIMULATED, VenueRefused, chosen_venue
+
+
+class Command(BaseCommand):
+    """A door: it reads arguments, has everything prepared and run, and says how it went."""
+
+    help = (
+        "Run everything in this process: pages, workers, scheduler, and paper traders on the simulated market"
+        " or at the public prices of a real one. Ctrl-C ends it in order, with exit code 0; started again it"
+        " goes on where it was."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--venue", default=SIMULATED, help=f"where prices come from (default {SIMULATED})"
+        )
+        parser.add_argument(
+            "--host", default="127.0.0.1", help="default 127.0.0.1: this machine only"
+        )
+        parser.add_argument(
+            "--port",
+            type=int,
+            default=settings.PORT,
+            help="default: PORT, or 8000; 0 takes a free one",
+        )
+        parser.add_argument("--verbose", action="store_true", help="log every task and request")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        log_to_terminal(is_verbose=options["verbose"])
+        died = None
+        try:
+            with StopSignals() as signals:
+                died = self._run(signals, options)
+        except Stopped:
+            pass
+        except (AlreadyRunning, PortTaken, VenueRefused) as refusal:
+            raise CommandError(str(refusal)) from None
+        except DatabaseError as error:
+            raise CommandError(f"the database can't be used: {error}".splitlines()[0]) from None
+        if died is not None:
+            self.stderr.write(self.style.ERROR(f"{died}: everything was ended. Start it again."))
+        else:
+            self.say("Stopped.")
+        process.leave(0 if died is None else 1)
+
+    def _run(self, signals: StopSignals, options: dict[str, Any]) -> str | None:
+        lock = RunningLock(settings.LOCAL_DIR)
+        listening = listen(options["host"], options["port"])
+        address = address_of(listening)
+        lock.tell(address)
+        venue = chosen_venue(options["venue"], self.say)
+        first_run.bring_database_up_to_date(self.say)
+        login = first_run.demo_login(settings.LOCAL_DIR)
+        self.say("Starting …")
+
+        def on_ready() -> None:
+            text = banner(
+                address=address,
+                login=login,
+                trading=[venue],
+                folder=settings.LOCAL_DIR,
+                database="",
+            )
+            self.say(text)
+
+        return process.serve(listening, signals, on_ready)
+
+    def say(self, text: str) -> None:
+        """One line, at once: whoever waits wants to see that something goes on."""
+        self.stdout.write(text)
+        self.stdout.flush()

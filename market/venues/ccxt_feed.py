@@ -107,18 +107,23 @@ class CcxtFeed:
             return False
 
     def candles(self, symbol: str, now: datetime) -> ChartCandles:
-        """The candles of one instrument at `now`: the same tracks that snapshots are made of, without the
-        book, the prices and the funding. Raises ValueError, VenueUnavailable,
-        OutwardCallInTransaction."""
+        """The candles of one instrument at `now`, the open one up to the last price: the same tracks that
+        snapshots are made of, without book, mark candles and funding. Raises ValueError,
+        VenueUnavailable, OutwardCallInTransaction."""
         before_speaking_outward()
-        wanted = self._wanted(self._data.instrument(symbol))
+        instrument = self._data.instrument(symbol)
+        wanted = self._wanted(instrument)
         for key in dict.fromkeys((wanted.bars, wanted.candles)):
             self._data.refresh(key, now)
+        try:
+            last = self._data.context(instrument).last
+        except VenueUnavailable:
+            last = None
         at = to_milliseconds(now)
         view = self._data.track(wanted.bars).view
         made = self._aggregated(symbol, self._data.track(wanted.candles).view.series)
         return ChartCandles(
-            closed=closed_by(made, at), unfinished=moving_candle(view, self._timeframe, at, None)
+            closed=closed_by(made, at), unfinished=moving_candle(view, self._timeframe, at, last)
         )
 
     # One instrument

@@ -27,6 +27,17 @@ def test_a_chart_shows_what_a_snapshot_holds(venue, feed):
     assert shown.closed.closed(-1) <= NOW
     assert shown.unfinished is not None and not shown.unfinished.is_closed
     assert shown.unfinished.opened_at == shown.closed.closed(-1)
+    assert shown.unfinished == item.unfinished
+
+
+def test_a_chart_does_without_the_last_price(venue, feed):
+    symbol = venue.symbols["BTC"]
+    for what in ("ticker", "contexts", "marks", "rates"):
+        venue.fail(Failure.ERROR_500, what)
+
+    shown = feed.candles(symbol, NOW)
+
+    assert len(shown.closed) and shown.unfinished is not None
 
 
 def test_a_chart_asks_for_candles_and_nothing_else(venue, feed):

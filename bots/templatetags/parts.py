@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django import template
+from django.forms import BoundField
 from django.template.context import RequestContext
 from django.utils.http import urlencode
 
@@ -246,6 +247,33 @@ def verdict(word: str, text: str = "") -> dict[str, Any]:
     """What the limits did: approved, clamped, denied, held, skipped or failed. `text` in place of the word."""
     kind, drawn = _VERDICTS[word.lower()]
     return {"kind": kind, "icon": drawn, "text": text or word.lower()}
+
+
+# --- Forms -----------------------------------------------------------------------------------------
+
+
+@register.inclusion_tag("_components/field.html")
+def field(
+    bound: BoundField, *, label: str = "", help_text: str = "", unit: str = "", classes: str = ""
+) -> dict[str, Any]:
+    """A labelled input with its help and, beside it, what is wrong in words.
+
+    For text, number, e-mail, password, select and textarea; `unit` stands inside the input at its right.
+    `classes`: more classes of the field, such as "c6".
+    """
+    said = help_text or bound.help_text
+    ids = [f"{bound.id_for_label}-help"] if said else []
+    ids += [f"{bound.id_for_label}-error"] if bound.errors else []
+    attrs: dict[str, Any] = {"class": "input", "placeholder": False}
+    attrs |= {"aria-describedby": " ".join(ids)} if ids else {}
+    return {
+        "field": bound,
+        "widget": bound.as_widget(attrs=attrs),
+        "label": label or bound.label,
+        "help_text": said,
+        "unit": unit,
+        "classes": classes,
+    }
 
 
 # --- Nothing here, and more ------------------------------------------------------------------------

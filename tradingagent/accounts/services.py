@@ -74,6 +74,13 @@ def facts(row: models.Model) -> dict[str, Any]:
 # --- Users -----------------------------------------------------------------------------------------
 
 
+def note_sign_up(user: User, time_zone: str) -> None:
+    """Put down that somebody signed up, and their time zone. Raises ValidationError as below."""
+    with transaction.atomic():
+        audit(user, "sign_up", user)
+        change_time_zone(user, time_zone, by=user)
+
+
 def change_time_zone(user: User, name: str, *, by: User | str) -> User:
     """Show this user's pages in another zone; their daily limits turn at its midnight from now on.
 

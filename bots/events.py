@@ -16,6 +16,7 @@ from bots.domain.events import EventKind
 from bots.domain.records import CycleRecord
 from llm.domain import DecisionAction, DecisionItem
 from market.domain.numbers import plain
+from risk.domain import Verdict
 
 Told = tuple[datetime, EventKind, dict[str, Any]]
 """(when, what, with what)."""
@@ -64,7 +65,9 @@ def cycle_columns(record: CycleRecord, data: bytes) -> dict[str, Any]:
             "reason": record.reason or decision.reason,
             "llm_cost": decision.cost,
             "actions": [
-                _action(item) for item in decision.items if item.action is not DecisionAction.HOLD
+                _action(item, verdict)
+                for item in decision.items
+                if item.action is not DecisionAction.HOLD
             ],
         }
     if verdict is not None:
@@ -85,20 +88,24 @@ def cycle_columns(record: CycleRecord, data: bytes) -> dict[str, Any]:
     return columns
 
 
-def _action(item: DecisionItem) -> dict[str, Any]:
-    """An item as a list shows it: what was said of size and levels, as text; what was not said is left out,
-    but for the confidence."""
+def _action(item: DecisionItem, verdict: Verdict | None) -> dict[str, Any]:
+    """An item as a list shows it: what was said of size and levels, as text, and whether anything of it was
+    approved. What was not said is left out, but for the confidence; so is the ruling where nothing was
+    judged."""
     said = {
         "leverage": item.leverage,
         "stop": item.stop_loss,
         "target": item.take_profit,
         "fraction": item.reduce_fraction,
     }
+    rulings = () if verdict is None else verdict.rulings
+    judged = [one.approved is not None for one in rulings if one.intent.symbol == item.symbol]
     return {
         "symbol": item.symbol,
         "action": item.action,
         "confidence": None if item.confidence is None else plain(item.confidence),
         **{name: plain(value) for name, value in said.items() if value is not None},
+        **({"approved": any(judged)} if judged else {}),
     }
 
 

@@ -5,7 +5,9 @@ they get what is theirs; where a bot is given, the door has asked `access.requir
 """
 
 from bots.queries.books import book_differences, exposed_bots
+from bots.queries.curves import Curves, curves_of
 from bots.queries.equity import EquityOf, equity_of
+from bots.queries.feed import Doings, SentOrder, doings_of, orders_in
 from bots.queries.finding import BotNotFound, bot_named
 from bots.queries.halts import HaltLine, halts_over
 from bots.queries.history import (
@@ -26,37 +28,66 @@ from bots.queries.holdings import (
     orders_of,
     positions_of,
 )
+from bots.queries.open_positions import AtStake, OpenPosition, at_stake
 from bots.queries.paging import Page
-from bots.queries.portfolio import BotLine, LastCycle, Portfolio, Total, bots_of, portfolio
+from bots.queries.portfolio import (
+    BotLine,
+    LastCycle,
+    Money,
+    Portfolio,
+    Total,
+    bots_of,
+    portfolio,
+    totals_of,
+)
+from bots.queries.today import Today, midnight, today_of
+from bots.queries.worth import Stand, Worth, stands_of
 
 __all__ = [
+    "AtStake",
     "BotLine",
     "BotNotFound",
+    "Curves",
     "CycleLine",
+    "Doings",
     "EquityOf",
     "EventLine",
     "FillLine",
     "HaltLine",
     "HeldPosition",
     "LastCycle",
+    "Money",
+    "OpenPosition",
     "OrderLine",
     "Page",
     "Portfolio",
+    "SentOrder",
+    "Stand",
+    "Today",
     "Total",
+    "Worth",
+    "at_stake",
     "book_differences",
     "bot_named",
     "bots_of",
     "closed_trades_of",
+    "curves_of",
     "cycle_record",
     "cycles_of",
     "decisions_of",
+    "doings_of",
     "equity_of",
     "events_after",
     "exposed_bots",
     "fills_of",
     "halts_over",
     "ledger_of",
+    "midnight",
+    "orders_in",
     "orders_of",
     "portfolio",
     "positions_of",
+    "stands_of",
+    "today_of",
+    "totals_of",
 ]

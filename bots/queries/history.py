@@ -17,8 +17,9 @@ from risk.domain import TradingState
 class CycleLine:
     """A cycle as its columns tell it; `cycle_record` has the rest. `outcome` is None while it runs and
     of one that was abandoned. `decision`: how the decision came about, empty where none was asked for.
-    `actions`: symbol, action, confidence (0–1 as text) of each item, and leverage, stop, target, fraction
-    (of a reduce) where they were said; `denials`: symbol, code, context; `clamps`: symbol, code, before, after.
+    `actions`: symbol, action, confidence (0–1 as text) of each item, leverage, stop, target, fraction (of a
+    reduce) where they were said, and `approved` (whether anything of it was) where it was judged; `denials`:
+    symbol, code, context; `clamps`: symbol, code, before, after.
     `equity` in the bot's currency, `llm_cost` in US dollars (None: unknown)."""
 
     id: UUID

@@ -10,9 +10,10 @@ from bots import models, rows
 from bots.domain.entries import ClosedTrade, EntryKind, ExitPlan, ExitReason, LedgerEntry
 from bots.domain.stored_book import book_from
 from bots.queries.paging import PAGE, Page, by_number, by_time
+from bots.queries.worth import unrealized
 from market.domain.enums import FillReason, Liquidity, OrderPurpose, OrderSide, PositionSide
 from market.domain.instruments import Instrument
-from market.domain.numbers import ZERO, quantize_cash
+from market.domain.numbers import ZERO
 from market.domain.orders import OPEN_STATUSES, Order
 from market.domain.positions import Position, liquidation_price
 from market.instrument_rows import instrument_of
@@ -138,7 +139,7 @@ def fills_of(
 
 def closed_trades_of(bot: models.Bot, *, after: str = "", limit: int = PAGE) -> Page[ClosedTrade]:
     """The bot's finished round trips, the last first. One query. Raises ValueError as `orders_of`."""
-    return by_number(models.ClosedTrade.objects.filter(bot=bot), "id", after, limit, _trade)
+    return by_number(models.ClosedTrade.objects.filter(bot=bot), "id", after, limit, trade_line)
 
 
 def ledger_of(bot: models.Bot, *, after: str = "", limit: int = PAGE) -> Page[LedgerEntry]:
@@ -157,8 +158,8 @@ def _held(
         leverage=row.leverage,
         opened_at=row.opened_at,
     )
-    unrealized = None if mark is None else _unrealized(row, mark)
-    gained = unrealized or ZERO
+    pnl = None if mark is None else unrealized(row, mark)
+    gained = pnl or ZERO
     return HeldPosition(
         symbol=row.symbol,
         side=position.side,
@@ -171,7 +172,7 @@ def _held(
         is_dust=row.is_dust,
         liquidation_price=None if instrument is None else liquidation_price(position, instrument),
         mark_price=mark,
-        unrealized_pnl=unrealized,
+        unrealized_pnl=pnl,
         stop_price=plan.stop_price,
         target_price=plan.target_price,
         invalidation_condition=plan.invalidation_condition,
@@ -180,12 +181,6 @@ def _held(
         notional=row.entry_cost + (gained if row.quantity > 0 else -gained),
         price_step=None if instrument is None else instrument.price_step,
     )
-
-
-def _unrealized(row: models.Position, mark: Decimal) -> Decimal:
-    """As `Position.unrealized_pnl`, for an instrument of which only the contract size is at hand."""
-    value = row.quantity * row.contract_size * mark
-    return quantize_cash(value - row.entry_cost if row.quantity > 0 else value + row.entry_cost)
 
 
 def _order(row: models.Order) -> OrderLine:
@@ -214,7 +209,8 @@ def fill_line(row: models.Fill) -> FillLine:
     )
 
 
-def _trade(row: models.ClosedTrade) -> ClosedTrade:
+def trade_line(row: models.ClosedTrade) -> ClosedTrade:
+    """A finished round trip of its row."""
     return ClosedTrade(
         symbol=row.symbol,
         side=PositionSide(row.side),

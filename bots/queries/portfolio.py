@@ -1,8 +1,6 @@
-"""Bots as a list, and what they are worth together.
+"""Bots as a list, and what they are worth together, at the latest prices seen (`worth`).
 
-Equity is as of the last mark, which stores no price of a symbol. What it stores is enough for exposure:
-equity − cash is what all positions have gained since they were entered. The trap avoided: adding what
-can't be added, currencies, or simulated money to real.
+The trap avoided: adding what can't be added, currencies, or simulated money to real.
 """
 
 from collections import defaultdict
@@ -13,14 +11,18 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from bots import models
 from bots.domain.bot import BotMode, BotStatus
 from bots.domain.records import CycleOutcome
+from bots.queries.worth import Prices, Stand, Worth, stands_of
 from market.domain.numbers import ZERO
 from risk.domain import TradingState
 from tradingagent.accounts.access import visible
+
+Money = tuple[BotMode, str]
+"""With whose money, in which currency: what is of one kind may be added."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,13 +38,25 @@ class LastCycle:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BotLine:
-    """A bot and how it stands. Amounts are in `currency` and as of `equity_at`.
+class Caps:
+    """Those limits of a bot's profile that pages measure use against; None: off. Fractions are 0–1 of
+    equity or its peak, the exposure a multiple of equity, the model's cost money per day."""
 
-    `pnl` = equity − deposits + withdrawals; `return_fraction` = pnl ÷ what was paid in (None when
-    nothing is left of that). `net_exposure` is signed, at the last mark. `gross_exposure` too, unless
-    longs and shorts are held at once: then it is what was paid for them. `mind`: a baseline's or a
-    model profile's name.
+    max_gross_exposure: Decimal | None
+    soft_drawdown_fraction: Decimal | None
+    hard_drawdown_fraction: Decimal | None
+    max_llm_cost_per_day: Decimal | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotLine:
+    """A bot and how it stands. Amounts are in `currency`, at the latest prices seen.
+
+    `worth` holds equity, exposure and what is open, exact at the prices of `worth.as_of`; where a price is
+    missing it is that of the last mark, and says so. `pnl` = equity − deposits + withdrawals;
+    `return_fraction` = pnl ÷ what was paid in (None when nothing is left of that). `drawdown_fraction`:
+    how far equity stands below its peak (0–1, ≥ 0). `mind`: a baseline's or a model profile's name;
+    `asks_model` tells which. `stand`: the rows behind it, for queries that go on from here.
     """
 
     id: UUID
@@ -54,25 +68,35 @@ class BotLine:
     venue: str
     symbols: tuple[str, ...]
     mind: str
+    asks_model: bool
     risk_profile: str
+    caps: Caps
     currency: str
+    interval_seconds: int
+    opened_at: datetime
     paid_in: Decimal
     cash: Decimal
-    equity: Decimal
-    equity_at: datetime
+    worth: Worth
     pnl: Decimal
     return_fraction: Decimal | None
-    unrealized_pnl: Decimal
-    gross_exposure: Decimal
-    net_exposure: Decimal
+    drawdown_fraction: Decimal
     open_positions: int
     cycles: int
     last_cycle: LastCycle | None
+    stand: Stand
+
+    @property
+    def money(self) -> Money:
+        return self.mode, self.currency
+
+    @property
+    def equity(self) -> Decimal:
+        return self.worth.equity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Total:
-    """Sums over bots of one mode and currency; see BotLine."""
+    """Sums over bots of one mode and currency; see BotLine. `as_of`: the oldest price in any of them."""
 
     mode: BotMode
     currency: str
@@ -81,29 +105,48 @@ class Total:
     equity: Decimal
     pnl: Decimal
     return_fraction: Decimal | None
+    unrealized_pnl: Decimal
     gross_exposure: Decimal
     net_exposure: Decimal
     open_positions: int
+    as_of: datetime | None
+    is_current: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portfolio:
-    """A user's bots but the archived ones, and one total for each mode and currency, in name order."""
+    """A user's bots but the archived ones, and one total for each mode and currency, in name order.
+    `prices`: what was used to value what they hold."""
 
     bots: tuple[BotLine, ...]
     totals: tuple[Total, ...]
+    prices: Prices
 
 
 def bots_of(user: Any, *, archived: bool = False) -> tuple[BotLine, ...]:
-    """The user's bots in name order; archived ones, or all others. Three queries."""
+    """The user's bots in name order; archived ones, or all others. Four queries."""
     rows = visible(models.Bot, user)
     if archived:
-        rows = rows.filter(status=BotStatus.ARCHIVED)
-    else:
-        rows = rows.exclude(status=BotStatus.ARCHIVED)
-    held = defaultdict(list)
-    for position in models.Position.objects.filter(bot__in=rows):
-        held[position.bot_id].append(position)
+        return _lines(rows.filter(status=BotStatus.ARCHIVED))[0]
+    return _lines(rows.exclude(status=BotStatus.ARCHIVED))[0]
+
+
+def portfolio(user: Any) -> Portfolio:
+    """What the user's bots are worth, each and together. Four queries."""
+    lines, prices = _lines(visible(models.Bot, user).exclude(status=BotStatus.ARCHIVED))
+    return Portfolio(bots=lines, totals=totals_of(lines), prices=prices)
+
+
+def totals_of(lines: Sequence[BotLine]) -> tuple[Total, ...]:
+    """One total for each mode and currency among these bots, in name order."""
+    grouped: dict[Money, list[BotLine]] = defaultdict(list)
+    for line in lines:
+        grouped[line.money].append(line)
+    return tuple(_total(money, grouped[money]) for money in sorted(grouped))
+
+
+def _lines(rows: QuerySet[models.Bot]) -> tuple[tuple[BotLine, ...], Prices]:
+    stands, prices = stands_of(rows)
     latest = models.TradingCycle.objects.filter(bot=OuterRef("pk")).order_by("-started_at")
     newest = rows.annotate(newest=Subquery(latest.values("pk")[:1])).values("newest")
     cycles = {
@@ -112,51 +155,14 @@ def bots_of(user: Any, *, archived: bool = False) -> tuple[BotLine, ...]:
             "bot_id", "status", "outcome", "started_at", "ended_at", "reason"
         )
     }
-    listed = rows.select_related("state", "risk_profile", "model_profile").defer(
-        "owner_words", "state__book", "state__recent", "state__day_navs"
-    )
-    return tuple(
-        _line(bot, held[bot.pk], cycles.get(bot.pk)) for bot in listed.order_by("name", "pk")
-    )
+    return tuple(_line(stand, cycles.get(stand.bot.pk)) for stand in stands), prices
 
 
-def portfolio(user: Any) -> Portfolio:
-    """What the user's bots are worth, each and together. Three queries."""
-    lines = bots_of(user)
-    grouped = defaultdict(list)
-    for line in lines:
-        grouped[line.mode, line.currency].append(line)
-    return Portfolio(
-        bots=lines,
-        totals=tuple(_total(mode, currency, grouped[mode, currency])
-                     for mode, currency in sorted(grouped)),
-    )  # fmt: skip
-
-
-def exposure(
-    positions: Sequence[models.Position], unrealized_pnl: Decimal
-) -> tuple[Decimal, Decimal]:
-    """(gross, net) notional of what is held, which has gained `unrealized_pnl` in all.
-
-    A long is worth its cost + its gain, a short its cost − its gain: signed, both are the signed cost
-    + the gain, so the sum of gains is enough for the net.
-    """
-    longs = sum((one.entry_cost for one in positions if one.quantity > 0), ZERO)
-    shorts = sum((one.entry_cost for one in positions if one.quantity < 0), ZERO)
-    if not positions:
-        return ZERO, ZERO
-    net = longs - shorts + unrealized_pnl
-    return (longs + shorts if longs and shorts else abs(net)), net
-
-
-def _line(
-    bot: models.Bot, held: Sequence[models.Position], cycle: models.TradingCycle | None
-) -> BotLine:
-    state = bot.state
+def _line(stand: Stand, cycle: models.TradingCycle | None) -> BotLine:
+    bot, state, profile, worth = stand.bot, stand.bot.state, stand.bot.risk_profile, stand.worth
     paid_in = state.deposits - state.withdrawals
-    pnl = state.equity - paid_in
-    unrealized = state.equity - state.cash if held else ZERO
-    gross, net = exposure(held, unrealized)
+    pnl = worth.equity - paid_in
+    model = bot.model_profile
     return BotLine(
         id=bot.pk,
         name=bot.name,
@@ -166,21 +172,28 @@ def _line(
         trading_state=TradingState(state.trading_state),
         venue=bot.venue,
         symbols=tuple(bot.symbols),
-        mind=bot.trader if bot.model_profile is None else bot.model_profile.name,
-        risk_profile=bot.risk_profile.name,
+        mind=bot.trader if model is None else model.name,
+        asks_model=model is not None,
+        risk_profile=profile.name,
+        caps=Caps(
+            max_gross_exposure=profile.max_gross_exposure,
+            soft_drawdown_fraction=profile.soft_drawdown_fraction,
+            hard_drawdown_fraction=profile.hard_drawdown_fraction,
+            max_llm_cost_per_day=profile.max_llm_cost_per_day,
+        ),
         currency=bot.currency,
+        interval_seconds=bot.interval_seconds,
+        opened_at=state.opened_at,
         paid_in=paid_in,
         cash=state.cash,
-        equity=state.equity,
-        equity_at=state.equity_at,
+        worth=worth,
         pnl=pnl,
         return_fraction=_fraction(pnl, paid_in),
-        unrealized_pnl=unrealized,
-        gross_exposure=gross,
-        net_exposure=net,
-        open_positions=sum(not one.is_dust for one in held),
+        drawdown_fraction=_drawdown(worth.equity, state.peak_nav),
+        open_positions=sum(not one.is_dust for one in stand.held),
         cycles=state.cycles,
         last_cycle=None if cycle is None else _last(cycle),
+        stand=stand,
     )
 
 
@@ -195,9 +208,10 @@ def _last(cycle: models.TradingCycle) -> LastCycle:
     )
 
 
-def _total(mode: BotMode, currency: str, lines: Sequence[BotLine]) -> Total:
+def _total(money: Money, lines: Sequence[BotLine]) -> Total:
     paid_in = sum((line.paid_in for line in lines), ZERO)
     pnl = sum((line.pnl for line in lines), ZERO)
+    mode, currency = money
     return Total(
         mode=mode,
         currency=currency,
@@ -206,11 +220,18 @@ def _total(mode: BotMode, currency: str, lines: Sequence[BotLine]) -> Total:
         equity=sum((line.equity for line in lines), ZERO),
         pnl=pnl,
         return_fraction=_fraction(pnl, paid_in),
-        gross_exposure=sum((line.gross_exposure for line in lines), ZERO),
-        net_exposure=sum((line.net_exposure for line in lines), ZERO),
+        unrealized_pnl=sum((line.worth.unrealized_pnl for line in lines), ZERO),
+        gross_exposure=sum((line.worth.gross_exposure for line in lines), ZERO),
+        net_exposure=sum((line.worth.net_exposure for line in lines), ZERO),
         open_positions=sum(line.open_positions for line in lines),
+        as_of=min((line.worth.as_of for line in lines if line.worth.as_of), default=None),
+        is_current=all(line.worth.is_current for line in lines),
     )
 
 
 def _fraction(pnl: Decimal, paid_in: Decimal) -> Decimal | None:
     return pnl / paid_in if paid_in > 0 else None
+
+
+def _drawdown(equity: Decimal, peak: Decimal) -> Decimal:
+    return (peak - equity) / peak if peak > equity else ZERO

@@ -16,7 +16,7 @@ from bots.domain.bot import BotMode, BotStatus
 from bots.domain.entries import EntryKind
 from bots.domain.records import CycleOutcome
 from bots.queries.equity import thinned
-from bots.queries.portfolio import exposure
+from bots.queries.worth import exposure
 from market.domain.positions import Position, liquidation_price
 from market.instrument_rows import row_of
 from market.models import ExchangeAccount
@@ -72,8 +72,9 @@ def test_a_bot_says_how_it_stands(ann, bot):
     assert (line.name, line.mind, line.risk_profile) == ("first", "flat", "balanced")
     assert (line.paid_in, line.cash, line.equity) == (10_000, 10_000, D("10012.5"))
     assert (line.pnl, line.return_fraction) == (D("12.5"), D("0.00125"))
-    assert (line.gross_exposure, line.net_exposure) == (D("287.5"), D("-287.5"))
-    assert (line.open_positions, line.unrealized_pnl) == (1, D("12.5"))
+    worth = line.worth
+    assert (worth.gross_exposure, worth.net_exposure) == (D("287.5"), D("-287.5"))
+    assert (line.open_positions, worth.unrealized_pnl) == (1, D("12.5"))
     assert line.last_cycle.id == latest.pk
     assert line.last_cycle.outcome is CycleOutcome.DECIDED
 
@@ -82,12 +83,13 @@ def test_a_new_bot_has_done_nothing(ann, bot):
     line = only(queries.bots_of(ann))
 
     assert line.last_cycle is None
-    assert (line.pnl, line.gross_exposure, line.net_exposure, line.open_positions) == (0, 0, 0, 0)
+    assert (line.pnl, line.worth.gross_exposure, line.open_positions) == (0, 0, 0)
+    assert (line.worth.as_of, line.worth.is_current) == (None, True)
 
 
 def test_money_paid_in_and_out_is_no_profit(ann, bot):
     models.BotState.objects.filter(pk=bot.pk).update(
-        deposits=D(15_000), withdrawals=D(15_000), cash=D(0), equity=D(3)
+        deposits=D(15_000), withdrawals=D(15_000), realized_pnl=D(3), cash=D(3), equity=D(3)
     )
 
     line = only(queries.bots_of(ann))
@@ -162,7 +164,7 @@ def test_dust_counts_in_money_and_is_no_position(ann, bot):
 
     line = only(queries.bots_of(ann))
 
-    assert (line.open_positions, line.net_exposure) == (0, 100)
+    assert (line.open_positions, line.worth.net_exposure) == (0, 100)
 
 
 def test_halts_that_concern_a_user(ann, bot):
@@ -373,7 +375,7 @@ def asked(user: User, bot: models.Bot) -> dict[str, int]:
 
 
 QUERIES = {
-    "bots": 3, "portfolio": 3, "positions": 3, "orders": 1, "open orders": 1, "trades": 1, "cycles": 1,
+    "bots": 4, "portfolio": 4, "positions": 3, "orders": 1, "open orders": 1, "trades": 1, "cycles": 1,
     "decisions": 1, "record": 0, "ledger": 1, "events": 1, "equity": 2, "halts": 1, "named": 2,
 }  # fmt: skip
 

@@ -242,6 +242,7 @@ AUTHENTICATION_BACKENDS = [
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_ADAPTER = "tradingagent.accounts.adapter.AccountAdapter"
 ACCOUNT_SIGNUP_FORM_CLASS = "tradingagent.accounts.forms.SignUpForm"
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # nobody who asked for nothing gets a mail from us

@@ -57,5 +57,6 @@ def _zones(current: str) -> Sequence[tuple[str, Sequence[str]]]:
         region, _, city = name.partition("/")
         if city and region in REGIONS:
             found[region].append(name)
-    first = ["UTC"] if current == "UTC" or current in found[current.partition("/")[0]] else [current, "UTC"]
+    listed = {"UTC"}.union(*found.values())
+    first = ["UTC"] if current in listed else [current, "UTC"]
     return [("Everywhere", first), *((region, found[region]) for region in REGIONS)]

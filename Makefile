@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run test check bench chaos fmt css lock wheels FORCE
+.PHONY: help setup run reset replay test check bench chaos fmt css lock wheels FORCE
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -42,7 +42,13 @@ $(STAMP): requirements.txt requirements-dev.txt $(if $(realpath $(PY)),,FORCE)
 	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
 	@touch $@
 
-run: setup ## replay the simulated market with the baseline traders, in the terminal
+run: setup ## pages and paper traders at http://localhost:8000 (VENUE=binanceusdm: real prices; PORT=n)
+	@$(PY) manage.py demo $(if $(VENUE),--venue "$(VENUE)")
+
+reset: setup ## delete what `make run` keeps in .local, to start anew; asks first
+	@$(PY) manage.py reset
+
+replay: setup ## replay the simulated market with the baseline traders, in the terminal
 	$(PY) manage.py replay --simulated --days 14 --timeframe 15m --risk raw --size 0.15
 
 test: setup ## the test suite; needs no service

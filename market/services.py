@@ -282,3 +282,12 @@ def venue_problem(venue: str, seconds: float) -> str | None:
     from market.venues.venue_checks import problem_within
 
     return None if venue == SIMULATED else problem_within(venue, seconds)
+
+
+def usual_symbols(venue: str) -> tuple[str, ...]:
+    """What somebody trades at a venue who names nothing: the large coins in one currency, as far as it lists
+    them now. Raises ValueError for a venue that nobody knows, VenueUnavailable."""
+    from market.venues.feeds import feed_for
+    from market.venues.usual_symbols import usual_symbols
+
+    return usual_symbols(feed_for(venue, timedelta(minutes=1)).instruments())

@@ -61,7 +61,7 @@ def problem_within(venue: str, seconds: float) -> str | None:
     def ask() -> None:
         try:
             data.instruments()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (whoever waits is told)
             answer.set_exception(error)
         else:
             answer.set_result(None)

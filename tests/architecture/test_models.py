@@ -10,7 +10,7 @@ from django.apps import apps
 from django.contrib import admin
 
 # A lower row may not refer to a higher one; apps of one row don't know each other.
-ROWS = (("accounts",), ("market",), ("llm", "risk"), ("bots",), ("alerts", "lab"))
+ROWS = (("accounts",), ("market",), ("llm", "risk"), ("bots",), ("alerts", "lab"), ("embedded",))
 ROW_OF = {label: row for row, labels in enumerate(ROWS) for label in labels}
 
 

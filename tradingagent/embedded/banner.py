@@ -3,20 +3,19 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from tradingagent.embedded.first_run import PASSWORD_FILE, Login
+from django.conf import settings
+
+from tradingagent.embedded.first_run import KEPT_IN, Login
 
 
-def banner(
-    *, address: str, login: Login, trading: Sequence[str], folder: Path, database: str
-) -> str:
-    """The address, how to sign in, what is traded (a sentence each), and where all of it lies."""
-    chosen = f"the one you chose (for a new one delete {folder / PASSWORD_FILE} and start again)"
+def banner(*, address: str, login: Login, trading: Sequence[str], folder: Path) -> str:
+    """The address, how to sign in, what is traded (a line each), and where all of it lies."""
+    chosen = f"the one you chose (for a new one delete {folder / KEPT_IN} and start again)"
     rows = [
         ("e-mail", login.user.email),
         ("password", login.password or chosen),
         *(("trading" if number == 0 else "", line) for number, line in enumerate(trading)),
-        ("data", f"{folder} (keys and password: keep it to yourself)"),
-        *([("", database)] if database else []),
+        *(("data" if number == 0 else "", line) for number, line in enumerate(_data(folder))),
     ]
     lines = [f"    {name:<9}  {text}" for name, text in rows]
     return "\n".join(
@@ -30,3 +29,13 @@ def banner(
             "",
         ]
     )
+
+
+def _data(folder: Path) -> list[str]:
+    """Where the data lies; a server is named without its password."""
+    database = settings.DATABASES["default"]
+    is_file = database["ENGINE"].endswith("sqlite3")
+    if is_file and Path(database["NAME"]).parent == folder:
+        return [f"{folder} (database, keys, this password: keep it to yourself)"]
+    host = "" if is_file or not database.get("HOST") else f" on {database['HOST']}"
+    return [f"{database['NAME']}{host}", f"{folder} (keys, this password: keep it to yourself)"]

@@ -21,7 +21,7 @@ from tradingagent.accounts.models import User
 Say = Callable[[str], None]
 
 EMAIL: Final = "demo@localhost"
-PASSWORD_FILE: Final = "demo_password"
+KEPT_IN: Final = "demo_password"
 _LETTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 """Without those that look like another."""
 
@@ -62,7 +62,7 @@ def demo_login(folder: Path) -> Login:
 
 def _kept_password(folder: Path) -> str | None:
     try:
-        return (folder / PASSWORD_FILE).read_text().strip() or None
+        return (folder / KEPT_IN).read_text().strip() or None
     except FileNotFoundError:
         return None
 
@@ -71,7 +71,7 @@ def _keep_password(folder: Path) -> str:
     """A new password, on disk before anybody can need it."""
     groups = ("".join(secrets.choice(_LETTERS) for _ in range(4)) for _ in range(4))
     password = "-".join(groups)
-    path = folder / PASSWORD_FILE
+    path = folder / KEPT_IN
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w") as file:

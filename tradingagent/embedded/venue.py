@@ -13,6 +13,11 @@ class VenueRefused(Exception):
     """Nobody reads that venue, or VENUE_URLS says something impossible of it; one sentence says which."""
 
 
+def place(venue: str) -> str:
+    """Where that is, as a sentence says it."""
+    return "on the simulated market" if venue == SIMULATED else f"at {venue}"
+
+
 def chosen_venue(wanted: str, say: Say) -> str:
     """The venue to trade on: the simulated market instead of one that does not answer, and it is said why.
     Raises VenueRefused."""

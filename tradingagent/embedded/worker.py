@@ -76,7 +76,7 @@ class OneQueue(Tasks):  # type: ignore[misc]  # has no types
         c.task_consumer = c.app.amqp.TaskConsumer(
             c.connection, queues=[queue], on_decode_error=c.on_decode_error
         )
-        c.qos = QoS(c.task_consumer.qos, c.initial_prefetch_count)
+        c.qos = QoS(c.task_consumer.qos, c.initial_prefetch_count)  # type: ignore[no-untyped-call]
 
 
 class QueueConsumer(Consumer):  # type: ignore[misc]  # has no types
@@ -131,7 +131,8 @@ class QueueWorker(ThreadPart):
 
     @property
     def pool(self) -> WatchedPool:
-        return self.controller.pool
+        pool: WatchedPool = self.controller.pool
+        return pool
 
     def run(self) -> None:
         self.controller.start()

@@ -7,8 +7,10 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 
-from tradingagent.embedded import first_run, process
+from bots.lab.services import ArenaRefused
+from tradingagent.embedded import first_run, process, traders
 from tradingagent.embedded.banner import banner
+from tradingagent.embedded.keys import model_profiles
 from tradingagent.embedded.lock import AlreadyRunning, RunningLock
 from tradingagent.embedded.logs import log_to_terminal
 from tradingagent.embedded.server import PortTaken, address_of, listen
@@ -48,7 +50,7 @@ class Command(BaseCommand):
                 died = self._run(signals, options)
         except Stopped:
             pass
-        except (AlreadyRunning, PortTaken, VenueRefused) as refusal:
+        except (AlreadyRunning, PortTaken, VenueRefused, ArenaRefused) as refusal:
             raise CommandError(str(refusal)) from None
         except DatabaseError as error:
             raise CommandError(f"the database can't be used: {error}".splitlines()[0]) from None
@@ -66,15 +68,16 @@ class Command(BaseCommand):
         venue = chosen_venue(options["venue"], self.say)
         first_run.bring_database_up_to_date(self.say)
         login = first_run.demo_login(settings.LOCAL_DIR)
+        models = model_profiles(login.user, self.say)
+        arena = traders.arena_at(venue, login.user, models, self.say)
         self.say("Starting …")
 
         def on_ready() -> None:
             text = banner(
                 address=address,
                 login=login,
-                trading=[venue],
+                trading=[*traders.in_words(arena)],
                 folder=settings.LOCAL_DIR,
-                database="",
             )
             self.say(text)
 

@@ -53,9 +53,11 @@ CLAMPED: Final[Mapping[Code, str]] = {
 
 
 def verdicts_of(cycle: CycleLine, orders: Sequence[SentOrder]) -> tuple[Verdict, ...]:
-    """Every limit that spoke in a cycle: what was held to it, what was denied, and what was stopped at the
-    last check before it left."""
-    return (*_clamped(cycle), *_denied(cycle), *_stopped_at_the_claim(orders))
+    """The limits that decided in a cycle: what was held to one, what was denied, and what was stopped at the
+    last check before it left. Of a wish that was denied, what had been taken off before says nothing."""
+    denied = (*_denied(cycle), *_stopped_at_the_claim(orders))
+    gone = {one.symbol for one in denied}
+    return (*(one for one in _clamped(cycle) if one.symbol not in gone), *denied)
 
 
 def _clamped(cycle: CycleLine) -> Iterator[Verdict]:

@@ -127,7 +127,8 @@ def _exit(
 
 
 def _adjustment(wish: Mapping[str, Any], base: str, denials: set[str]) -> str:
-    moved, refused = [], []
+    moved: list[tuple[str, str]] = []
+    refused: list[tuple[str, str]] = []
     for name, codes in (("stop", _OF_STOP), ("target", _OF_TARGET)):
         if name in wish:
             is_refused = not wish.get("approved") or bool(codes & denials)

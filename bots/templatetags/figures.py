@@ -266,7 +266,7 @@ def _text(value: Number, places: int, *, signed: bool = False) -> str:
         return UNKNOWN
     rounded = _rounded(number, places)
     sign = "" if not rounded else MINUS if rounded < 0 else "+" if signed else ""
-    return f"{sign}{abs(rounded):,f}"
+    return f"{sign}{rounded.copy_abs():,f}"
 
 
 def _percent(fraction: Number, places: int, *, signed: bool) -> str:

@@ -26,6 +26,8 @@ from tradingagent.accounts.themes import theme_of
 
 register = template.Library()
 
+MODES: Final = (BotMode.LIVE, BotMode.PAPER)
+"""Real money stands first."""
 LISTED: Final = 8
 """Bots at the side, of each mode; the page of all bots has the rest."""
 
@@ -118,7 +120,7 @@ def side_bots(context: Context) -> tuple[SideGroup, ...]:
             more=len(grouped[mode][LISTED:]),
             all_href=_url("bots"),
         )
-        for mode in (BotMode.LIVE, BotMode.PAPER)
+        for mode in MODES
         if grouped[mode]
     )
 

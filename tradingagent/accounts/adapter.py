@@ -15,7 +15,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth has
         "account_inactive": "This account is switched off.",
         "email_password_mismatch": "This address and this password do not belong together.",
         "email_taken": "There is an account with this address already. Sign in, or reset its password.",
-        "incorrect_password": "This is not the password of now.",
+        "enter_current_password": "This is not the password of now.",
         "too_many_login_attempts": "Too many tries. Wait five minutes, then try again.",
         "rate_limited": "Too many tries. Wait a few minutes, then try again.",
     }

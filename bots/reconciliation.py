@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from bots.desk import Desk
 from bots.domain.entries import Notice, NoticeKind
 from market.domain.enums import OrderStatus
-from market.domain.orders import Order
+from market.domain.orders import RECEIVE_WINDOW, Order
 
-ARRIVAL_GRACE = timedelta(seconds=20)
-"""The venue's receive window (5 s), clock error (5 s) and 10 s more."""
+CLOCK_ERROR = timedelta(seconds=5)
+ARRIVAL_GRACE = RECEIVE_WINDOW + CLOCK_ERROR + timedelta(seconds=10)
 LOOKUPS = 2
 UNRESOLVED = frozenset({OrderStatus.SUBMITTED, OrderStatus.UNKNOWN})
 

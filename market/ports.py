@@ -48,6 +48,9 @@ class Broker(Protocol):
 
         Returns what the venue answered, refusals included (REJECTED with a reason). Raises VenueUnavailable
         when the outcome is unknown: the caller marks the order UNKNOWN and learns its fate by `lookup`.
+
+        An order that was looked up in vain more than RECEIVE_WINDOW after its `created_at` is never taken
+        afterwards, however late its sender wakes: OrderRefused. So *not found* is a proof from then on.
         """
         ...
 

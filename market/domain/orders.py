@@ -5,7 +5,7 @@ be filled late (the venue wins), and one that expired half filled is a fill.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -59,6 +59,11 @@ OPEN_STATUSES: Final = frozenset(
     {S.SUBMITTED, S.UNKNOWN, S.ACCEPTED, S.TRIGGERED, S.PENDING_CANCEL, S.PARTIALLY_FILLED}
 )
 """Statuses in which an order may still rest or arrive at the venue, so it counts as exposure."""
+
+
+RECEIVE_WINDOW: Final = timedelta(seconds=5)
+"""How long after it was made an order may reach its venue. What was not known there later than this, and
+was looked up, can't come any more."""
 
 
 class IllegalTransition(ValueError):

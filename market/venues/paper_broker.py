@@ -5,6 +5,9 @@ version, and with it a record of all that happened. So a process may die anywher
 hears what nobody has surely heard. It does not know the desk's ledger and never joins a transaction
 of its caller, whose rollback would take back what the venue has already said.
 
+An order that nobody knew here when it was asked for does not come afterwards: the question is written
+down, and a sender who slept through its receive window is refused.
+
 An answer counts as heard once the same object is called again (its caller books each answer at once, and
 one that died or lost its lease calls no more), or when `acknowledge` says so.
 """
@@ -20,8 +23,8 @@ from django.db.models.functions import Greatest
 
 from market.domain.data import MarketSnapshot, from_milliseconds
 from market.domain.instruments import Instrument
-from market.domain.orders import Order, OrderReport, VenueReport
-from market.errors import AccountUnusable, VenueUnavailable
+from market.domain.orders import RECEIVE_WINDOW, Order, OrderReport, VenueReport
+from market.errors import AccountUnusable, OrderRefused, VenueUnavailable
 from market.models import SimAccount, SimRecord, SimRecordKind
 from market.venues.paper_records import (
     Record,
@@ -52,6 +55,7 @@ class _Seat:
     version: int
     last_sequence: int
     told: int
+    asked_at: datetime | None
     stored: SimState
     broker: SimBroker
     has_seen_market: bool = False
@@ -99,9 +103,12 @@ class PaperBroker:
 
     def submit(self, order: Order, attached: Sequence[Order] = ()) -> Sequence[VenueReport]:
         """Send an order with its protection, once. A client id ever used before is answered without a
-        status, reason DUPLICATE_CLIENT_ID: look it up. Raises VenueUnavailable when the outcome is unknown."""
+        status, reason DUPLICATE_CLIENT_ID: look it up. Raises VenueUnavailable when the outcome is unknown,
+        OrderRefused when it comes too late."""
         ids = [order.client_order_id, *(child.client_order_id for child in attached)]
-        return self._speak(lambda broker: broker.submit(order, attached), ids)
+        return self._speak(
+            lambda broker: broker.submit(order, attached), ids, made_at=order.created_at
+        )
 
     def cancel(self, client_order_id: str) -> Sequence[VenueReport]:
         """Cancel at once. An ended order is answered with its last status; an id nobody knows without a
@@ -115,15 +122,19 @@ class PaperBroker:
         return [self._status(seat, client_order_id, self._records_of([client_order_id]))]
 
     def lookup(self, order: Order) -> Sequence[VenueReport]:
-        """All fills of an order of ours, then its status; nothing when no such order ever came."""
+        """All fills of an order of ours, then its status; nothing when no such order ever came, nor comes
+        once its receive window has passed."""
         self._stand_alone()
-        seat = self._current_seat()
-        records = self._records_of([order.client_order_id])
-        status = self._status(seat, order.client_order_id, records)
-        if status.status is None:
-            return ()
-        fills = [report_of(one.kind, one.payload) for one in records if not _is_end(one)]
-        return [*fills, status]
+        for _ in range(TRIES):
+            seat = self._current_seat()
+            records = self._records_of([order.client_order_id])
+            status = self._status(seat, order.client_order_id, records)
+            if status.status is not None:
+                fills = [report_of(one.kind, one.payload) for one in records if not _is_end(one)]
+                return [*fills, status]
+            if self._note_question(seat, status.at):
+                return ()
+        raise self._crowded()
 
     # --- what only this venue can do --------------------------------------------------------------
 
@@ -189,6 +200,7 @@ class PaperBroker:
             version=row.version,
             last_sequence=row.last_sequence,
             told=row.told,
+            asked_at=row.asked_at,
             stored=state,
             broker=SimBroker(self._instruments.values(), self._settings, state=state),
         )
@@ -242,11 +254,16 @@ class PaperBroker:
         self._seat = seat
         return reports
 
-    def _speak(self, run: Run, ids: Sequence[str]) -> Sequence[VenueReport]:
-        """Run a command until it and the row agree; `ids` are the orders that it is about."""
+    def _speak(
+        self, run: Run, ids: Sequence[str], made_at: datetime | None = None
+    ) -> Sequence[VenueReport]:
+        """Run a command until it and the row agree; `ids` are the orders that it is about, `made_at` is when
+        a new one was made."""
         self._stand_alone()
         seat = self._seat or self._current_seat()
         for _ in range(TRIES):
+            if made_at and seat.asked_at and seat.asked_at - made_at > RECEIVE_WINDOW:
+                raise OrderRefused(f"it came after {seat.asked_at:%H:%M:%S}, when nobody knew it")
             reports = self._attempt(seat, self._prepared(seat, run))
             if reports is not None:
                 return reports
@@ -282,6 +299,20 @@ class PaperBroker:
                     SimRecord.objects.bulk_create(self._rows(seat.last_sequence, records))
         except (OperationalError, InterfaceError) as error:
             raise VenueUnavailable(f"nobody knows what the simulated venue did: {error}") from error
+        return bool(written)
+
+    def _note_question(self, seat: _Seat, at: datetime) -> bool:
+        """Write down that somebody asked at `at` for an order that nobody knew; False when others wrote
+        meanwhile, perhaps that very order."""
+        if seat.asked_at is not None and seat.asked_at >= at:
+            return True  # whatever was written since, the seat would be another
+        row = SimAccount.objects.filter(pk=self._account_id, version=seat.version)
+        try:
+            written = row.update(version=seat.version + 1, asked_at=at)
+        except (OperationalError, InterfaceError) as error:
+            raise VenueUnavailable(f"the simulated venue does not answer: {error}") from error
+        if written:
+            seat.version, seat.asked_at = seat.version + 1, at
         return bool(written)
 
     def _rows(self, last_sequence: int, records: Sequence[Record]) -> list[SimRecord]:

@@ -316,4 +316,4 @@ def _wait_for_leases(bots: list[Any]) -> None:
         time.sleep(0.02)
 
 
-AT_THE_DOOR = frozenset({"before sync", "before submit", "before cancel"})
+AT_THE_DOOR = frozenset({"before sync", "before cancel"})

@@ -226,7 +226,8 @@ def trade(venue: Venue, broker: Broker, writer: int, orders: int = ORDERS) -> li
     market = venue.snapshot(20, quotes={SYMBOL: quote(100, minute=20)})
     heard: list[VenueReport] = []
     for number in range(orders):
-        order = venue.buy(1, name=f"w{writer}-{number}", leverage=D(10))
+        name = f"w{writer}-{number}"
+        order = venue.buy(1, name=name, leverage=D(10), created_at=market.as_of)
         while True:
             try:
                 heard += broker.sync(market)
@@ -321,6 +322,7 @@ def test_racing_processes_one_of_them_killed_lose_no_fill_and_double_none() -> N
             one.stdin.write("go\n")
             one.stdin.flush()
         while SimRecord.objects.filter(client_order_id__startswith="w0", kind="FILL").count() < 3:
+            assert writers[0].poll() is None, "the writer to be killed ended by itself"
             time.sleep(0.001)
         writers[0].kill()
         assert [one.wait() for one in writers] == [-signal.SIGKILL, 0, 0]

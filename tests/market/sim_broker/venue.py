@@ -141,6 +141,7 @@ class Venue:
         )
         self.reports: list[VenueReport] = []
         self.walked = 0
+        self.now = START
         self.sent = 0
 
     @property
@@ -180,13 +181,14 @@ class Venue:
     def walk(self, bars: int = 1) -> list[VenueReport]:
         """Let so many more minutes close."""
         self.walked += bars
+        self.now = START + MINUTE * self.walked
         return self.keep(self.broker.sync(self.snapshot(self.walked)))
 
     def meet(
         self, *quotes: Quote, books: Mapping[str, OrderBook] | None = None
     ) -> list[VenueReport]:
         """Let quotes come, and the minutes that closed before them."""
-        now = max(one.at for one in quotes)
+        self.now = now = max(one.at for one in quotes)
         self.walked = max(self.walked, (now - START) // MINUTE)
         by_symbol = {one.symbol: one for one in quotes}
         return self.keep(
@@ -226,7 +228,7 @@ class Venue:
             price=None if price is None else D(price),
             trigger_price=None if trigger is None else D(trigger),
             trigger_basis=basis if trigger is not None else None,
-            created_at=START,
+            created_at=fields.pop("created_at", self.now),
             **fields,
         )
 

@@ -253,7 +253,9 @@ def test_a_password_is_not_changed_without_the_old_one(signed_in, ann):
 
 def test_a_forgotten_password_is_replaced_by_mail(client, ann):
     response = client.post(reverse("account_reset_password"), {"email": "Ann@example.org"})
-    link = re.search(r"http://testserver(/account/password/reset/key/\S+)", mail.outbox[0].body)
+    link = re.search(
+        r"http://testserver(/account/password/reset/key/\S+)", str(mail.outbox[0].body)
+    )
 
     assert response["Location"] == reverse("account_reset_password_done")
     assert mail.outbox[0].to == ["ann@example.org"]

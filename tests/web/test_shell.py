@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.messages import constants as levels
 from django.contrib.messages.storage.base import Message
-from django.template import engines
+from django.template import Context, engines
 
 from bots.domain.bot import BotMode, BotStatus
 from bots.models import BotState
@@ -164,7 +164,7 @@ def test_nobody_has_no_bots(rf):
     request = rf.get("/")
     request.user = AnonymousUser()
 
-    assert shell.side_bots({"request": request}) == ()
+    assert shell.side_bots(Context({"request": request})) == ()
 
 
 @pytest.mark.parametrize(("size", "classes"), [("", "ico"), ("s", "ico ico-s")])

@@ -37,7 +37,7 @@ from market.ports import Broker, Clock, MarketFeed
 from market.services import note_prices, open_sim_account
 from market.venues.charts import ChartCandles, longer
 from market.venues.clocks import SystemClock
-from market.venues.feeds import LiveFeed, feed_for, remember
+from market.venues.feeds import SIMULATED, LiveFeed, feed_for, remember, venue_names
 from market.venues.paper_broker import PaperBroker
 from market.venues.paper_records import settings_of
 from market.venues.sim_venue.settings import SimSettings
@@ -97,6 +97,17 @@ def config_of(bot: models.Bot) -> BotConfig:
 def clock() -> Clock:
     """The process's clock."""
     return _CLOCK
+
+
+def venues() -> tuple[str, ...]:
+    """Every venue that a bot can see, the simulated market first."""
+    return venue_names()
+
+
+def simulated_symbols() -> tuple[str, ...]:
+    """What the simulated market trades, in name order."""
+    listed = feed_for(SIMULATED, timedelta(minutes=1)).instruments()
+    return tuple(instrument.symbol for instrument in listed)
 
 
 def open_feed(bot: models.Bot) -> LiveFeed:

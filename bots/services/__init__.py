@@ -10,6 +10,7 @@ from bots.services.creating import (
     BotRefused,
     BotWish,
     NewBot,
+    check_wish,
     create_bot,
     free_name,
     prepare_bot,
@@ -31,7 +32,7 @@ from bots.services.running import Run, run_requested, run_slot, sweep
 
 __all__ = [
     "BotRefused", "BotWish", "Halted", "NewBot", "NotNow", "NothingToResume", "Run", "archive_bot",
-    "close_position", "create_bot", "discard_replies", "flatten_bot", "free_name", "halt", "mark_shard",
+    "check_wish", "close_position", "create_bot", "discard_replies", "flatten_bot", "free_name", "halt", "mark_shard",
     "order_by_hand", "pause_bot", "perform_action", "prepare_bot", "resume", "run_now", "run_requested",
     "run_slot", "start_bot", "start_together", "store_bot", "sweep", "take_over", "update_bot",
 ]  # fmt: skip

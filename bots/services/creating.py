@@ -34,7 +34,12 @@ SHORTEST_INTERVAL = 5
 
 
 class BotRefused(ValueError):
-    """The bot can't be made, or told, as asked; one sentence says why."""
+    """The bot can't be made, or told, as asked; one sentence says why. `about`: the field of the wish that it
+    is about, "" where it is about the whole."""
+
+    def __init__(self, sentence: str, about: str = "") -> None:
+        super().__init__(sentence)
+        self.about = about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +86,19 @@ def create_bot(wish: BotWish, *, by: User | str) -> models.Bot:
 def prepare_bot(wish: BotWish) -> NewBot:
     """The bot that a wish comes to, checked. Asks the venue, so outside any transaction. Raises as
     `create_bot`."""
+    bot = _bot_of(wish)
+    traded = _checked(bot)
+    bot.currency = traded[0].settle
+    return NewBot(bot=bot, traded=traded)
+
+
+def check_wish(wish: BotWish) -> None:
+    """Check all of a wish that no venue has to be asked about. Raises BotRefused."""
+    _check_alone(_bot_of(wish))
+
+
+def _bot_of(wish: BotWish) -> models.Bot:
+    """The bot of a wish with its usual name and schedule, not stored. Raises BotRefused."""
     bot = models.Bot(
         id=uuid4(),
         owner=wish.owner,
@@ -103,9 +121,7 @@ def prepare_bot(wish: BotWish) -> NewBot:
     bot.shard_key = bot.id.int % models.SHARD_KEYS
     bot.schedule = _schedule(bot, wish.schedule)
     bot.name = bot.name or free_name(bot.owner, _usual_name(bot))
-    traded = _checked(bot)
-    bot.currency = traded[0].settle
-    return NewBot(bot=bot, traded=traded)
+    return bot
 
 
 def store_bot(new: NewBot, *, by: User | str) -> models.Bot:
@@ -182,78 +198,92 @@ def _check_nothing_left(bot: models.Bot) -> None:
 
 def _checked(bot: models.Bot) -> list[Instrument]:
     """Check a bot as a whole; what it trades. Raises BotRefused, VenueUnavailable."""
-    try:
-        runtime.check_mode(bot)
-    except runtime.CannotTrade as error:
-        raise BotRefused(str(error)) from None
-    if not bot.symbols:
-        raise BotRefused("a bot needs at least one symbol")
-    if bot.capital <= 0:
-        raise BotRefused(f"the capital must be above zero, not {plain(bot.capital)}")
+    _check_alone(bot)
     traded = _instruments(bot)
     currencies = {instrument.settle for instrument in traded}
     if len(currencies) > 1:
-        raise BotRefused(f"one settlement currency each bot, not {', '.join(sorted(currencies))}")
-    limits = bot.risk_profile.limits()
-    for row in (bot.risk_profile, bot.model_profile, bot.prompt_template):
+        named = ", ".join(sorted(currencies))
+        raise BotRefused(f"one settlement currency each bot, not {named}", "symbols")
+    return traded
+
+
+def _check_alone(bot: models.Bot) -> None:
+    """What can be checked without the venue. Raises BotRefused."""
+    try:
+        runtime.check_mode(bot)
+    except runtime.CannotTrade as error:
+        raise BotRefused(str(error), "mode") from None
+    if not bot.symbols:
+        raise BotRefused("a bot needs at least one symbol", "symbols")
+    if bot.capital <= 0:
+        raise BotRefused(f"the capital must be above zero, not {plain(bot.capital)}", "capital")
+    for about in ("risk_profile", "model_profile", "prompt_template"):
+        row = getattr(bot, about)
         try:
             if row is not None:
                 require(bot.owner, row, "view")
         except NotYours as error:
-            raise BotRefused(str(error)) from None
-    _check_trader(bot, limits)
+            raise BotRefused(str(error), about) from None
+    _check_trader(bot, bot.risk_profile.limits())
     try:
         bot.clean_fields(exclude=["sim_account", "currency", "shard_key"])
     except ValidationError as error:
         name, messages = next(iter(error.message_dict.items()))
-        raise BotRefused(f"{name}: {messages[0]}") from None
+        raise BotRefused(f"{name}: {messages[0]}", name) from None
     same = models.Bot.objects.filter(owner=bot.owner, name=bot.name).exclude(pk=bot.pk)
     if same.exists():
-        raise BotRefused(f"there is a bot {bot.name!r} already")
-    return traded
+        raise BotRefused(f"there is a bot {bot.name!r} already", "name")
 
 
 def _schedule(bot: models.Bot, wanted: Schedule | None) -> Schedule:
     """When a bot of that interval and timeframe decides: as wanted, or as is usual. Raises BotRefused for
     what makes no sense."""
     if bot.interval_seconds < SHORTEST_INTERVAL:
-        raise BotRefused(f"the interval is at least {SHORTEST_INTERVAL} s")
+        raise BotRefused(f"the interval is at least {SHORTEST_INTERVAL} s", "interval_seconds")
     if bot.timeframe_seconds < 60 or bot.timeframe_seconds % 60:
-        raise BotRefused("the timeframe is in whole minutes")
+        raise BotRefused("the timeframe is in whole minutes", "timeframe_seconds")
     usual = default_schedule(bot.interval_seconds, bot.timeframe_seconds)
     if wanted is Schedule.BAR_CLOSE and usual is not wanted:
-        raise BotRefused("decisions on the close of bars need an interval of whole timeframes")
+        text = "decisions on the close of bars need an interval of whole timeframes"
+        raise BotRefused(text, "interval_seconds")
     return wanted or usual
 
 
 def _instruments(bot: models.Bot) -> list[Instrument]:
     try:
-        found = list(runtime.instruments_of(bot, runtime.open_feed(bot)).values())
+        feed = runtime.open_feed(bot)
+    except ValueError as error:
+        about = "timeframe_seconds" if bot.venue in runtime.venues() else "venue"
+        raise BotRefused(str(error), about) from None
+    try:
+        found = list(runtime.instruments_of(bot, feed).values())
     except VenueUnavailable:
         raise
     except (ValueError, runtime.CannotTrade) as error:
-        raise BotRefused(str(error)) from None
+        raise BotRefused(str(error), "symbols") from None
     for instrument in found:
         if instrument.status is not InstrumentStatus.TRADING:
-            raise BotRefused(f"{instrument.symbol} is {instrument.status} at {bot.venue}")
+            text = f"{instrument.symbol} is {instrument.status} at {bot.venue}"
+            raise BotRefused(text, "symbols")
     return found
 
 
 def _check_trader(bot: models.Bot, limits: Limits) -> None:
     if bool(bot.trader) == (bot.model_profile is not None):
-        raise BotRefused("name a trader or a model, and not both")
+        raise BotRefused("name a trader or a model, and not both", "trader")
     if not bot.trader:
         if bot.trader_params:
-            raise BotRefused("parameters belong to a trader, not to a model")
+            raise BotRefused("parameters belong to a trader, not to a model", "params")
         return
     try:
         trader = build_trader(bot.trader, bot.trader_params)
     except TraderConfigurationError as error:
-        raise BotRefused(str(error)) from None
+        raise BotRefused(str(error), "params") from None
     if limits.stop_required and trader.stop is StopRequirement.NONE and trader.name != "flat":
         raise BotRefused(
             f"{trader.name} names no stop and the profile {limits.name} requires one: give it one "
-            "(--param stop_atr=3 --param reward=2), or use the profile raw"
+            "(--param stop_atr=3 --param reward=2), or use the profile raw",
+            "params",
         )
 
 

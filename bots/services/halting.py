@@ -85,11 +85,15 @@ def _flatten(row: models.TradingHalt, by: User | str) -> tuple[UUID, ...]:
 
 
 def resume(
-    *, by: User | str, bot_id: UUID | None = None, user: User | None = None
+    *,
+    by: User | str,
+    bot_id: UUID | None = None,
+    user: User | None = None,
+    reason: str = "",
 ) -> tuple[models.TradingHalt, ...]:
     """End the halts of exactly this scope; a bot stays halted while a wider one covers it. Resuming one
-    bot also ends what its hard drawdown has halted. Raises NothingToResume, DeskBusy, VenueUnavailable.
-    """
+    bot also ends what its hard drawdown has halted. Who and why stand in the audit trail. Raises
+    NothingToResume, DeskBusy, VenueUnavailable."""
     label = by.email if isinstance(by, User) else by
     with transaction.atomic():
         ended = tuple(
@@ -103,26 +107,26 @@ def resume(
         for row in ended:
             row.resumed_by, row.resumed_at = label, timezone.now()
             row.save(update_fields=["resumed_by", "resumed_at"])
-            audit(by, "resume", row)
+            audit(by, "resume", row, after={"reason": reason})
         if ended:
             _locked(
                 _in_scope(bot_id, user)
             )  # a halt that is being made has to wait, or has been made
             free = _in_scope(bot_id, user).exclude(_covered())
             ids = tuple(free.values_list("pk", flat=True))
-            _change(ids, is_halted=False, act="resume", reason="", by=label)
-    resumed = bot_id is not None and _resume_breakers(bot_id, by)
+            _change(ids, is_halted=False, act="resume", reason=reason, by=label)
+    resumed = bot_id is not None and _resume_breakers(bot_id, by, reason)
     if not ended and not resumed:
         raise NothingToResume("nothing is halted here")
     return ended
 
 
-def _resume_breakers(bot_id: UUID, by: User | str) -> bool:
+def _resume_breakers(bot_id: UUID, by: User | str, reason: str) -> bool:
     running = runtime.open_desk(runtime.load_bot(bot_id), decides=False)
     if not acts.resume_breakers(running.desk):
         return False
     running.finish()
-    audit(by, "resume_breakers", running.bot)
+    audit(by, "resume_breakers", running.bot, after={"reason": reason})
     return True
 
 

@@ -5,6 +5,7 @@ can sleep unnoticed.
 """
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -71,10 +72,17 @@ def pytest_collection_modifyitems(config, items):
     foreign = {"sqlite" if _database() == "postgres" else "postgres"}
     if not settings.REDIS_URL:
         foreign.add("redis")
+    if not has_chromium():
+        foreign.add("browser")
     left_out = [item for item in items if foreign & {mark.name for mark in item.iter_markers()}]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def has_chromium() -> bool:
+    """True where a browser can be driven."""
+    return any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
 
 
 def _keywords(report):

@@ -51,7 +51,9 @@ class Sample:
         return {
             "name": bot.name,
             "equity": bot.state.equity.normalize(),
+            "at": bot.state.equity_at,
             "events": bot.event_sequence,
+            "rows": range(bot.event_sequence, 0, -1),
         }
 
 

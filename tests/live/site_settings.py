@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from tradingagent.settings import *  # noqa: F403
-from tradingagent.settings import TEMPLATES
+from tradingagent.settings import BASE_DIR, TEMPLATES
 
-TEMPLATES[0]["DIRS"] = [*TEMPLATES[0]["DIRS"], Path(__file__).parent / "templates"]
+DIRS = [BASE_DIR / "templates", Path(__file__).parent / "templates"]
+TEMPLATES = [{**TEMPLATES[0], "DIRS": DIRS}]
 ROOT_URLCONF = "tests.live.pages"

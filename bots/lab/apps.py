@@ -6,3 +6,8 @@ from django.apps import AppConfig
 class LabConfig(AppConfig):
     name = "bots.lab"
     label = "lab"
+
+    def ready(self) -> None:
+        from bots.lab import pages
+
+        pages.register_topic()

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from bots import services as desk
 from bots.domain.bot import BotMode, BotStatus
-from bots.lab.baselines import BASELINES, BY_TRADER, params_of
+from bots.lab.baselines import BASELINES, BY_TRADER
 from bots.lab.models import Arena, Entrant
 from bots.models import Bot
 from llm.models import ModelProfile, PromptTemplate
@@ -226,7 +226,7 @@ def _prepared(arena: Arena, wish: EntrantWish, name: str) -> desk.NewBot:
     params = wish.params
     if params is None:
         entry = BY_TRADER.get(wish.trader)
-        params = {} if entry is None else params_of(entry, arena.timeframe_seconds)
+        params = {} if entry is None else entry.params
     try:
         return desk.prepare_bot(
             desk.BotWish(

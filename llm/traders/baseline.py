@@ -5,6 +5,7 @@ chance. It does not look at limits and does not round quantities; the veto and t
 The trap avoided: a rule whose size or stop depends on who runs it would be no control group.
 """
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
@@ -68,8 +69,9 @@ class Baseline(ABC):
     """A rule that needs no key.
 
     `size`: notional of an entry as a fraction of equity (None: 1 ÷ number of instruments in sight).
-    `stop_atr`: distance of the stop in ATR14s (None: the rule names no stop). `reward`: distance of
-    the target in stop distances. Raises ValueError for values that make no sense together.
+    `stop_atr`: distance of the stop in ATR14s of the cycle's candles, or `stop_context_atr` in those of the
+    context's (None both: the rule names no stop). `reward`: distance of the target in stop distances.
+    Raises ValueError for values that make no sense together.
     """
 
     NAME: ClassVar[str]
@@ -78,9 +80,10 @@ class Baseline(ABC):
     leverage: Decimal = ONE
     stop_atr: Decimal | None = None
     reward: Decimal | None = None
+    stop_context_atr: Decimal | None = None
 
     def __post_init__(self) -> None:
-        for field in ("size", "stop_atr", "reward"):
+        for field in ("size", "stop_atr", "stop_context_atr", "reward"):
             value = getattr(self, field)
             if value is not None and value <= 0:
                 raise ValueError(f"{field} must be above zero, not {value}")
@@ -88,7 +91,9 @@ class Baseline(ABC):
             raise ValueError(f"leverage must be at least 1, not {self.leverage}")
         if self.size is not None and self.size > self.leverage:
             raise ValueError(f"size {self.size} needs a leverage of at least {self.size}")
-        if self.reward is not None and self.stop_atr is None:
+        if self.stop_atr is not None and self.stop_context_atr is not None:
+            raise ValueError("one stop: stop_atr or stop_context_atr, not both")
+        if self.reward is not None and self.stop is StopRequirement.NONE:
             raise ValueError("reward is measured in stop distances, so it needs stop_atr")
 
     @property
@@ -97,7 +102,8 @@ class Baseline(ABC):
 
     @property
     def stop(self) -> StopRequirement:
-        return StopRequirement.NONE if self.stop_atr is None else StopRequirement.REQUIRED
+        names_one = self.stop_atr is not None or self.stop_context_atr is not None
+        return StopRequirement.REQUIRED if names_one else StopRequirement.NONE
 
     @abstractmethod
     def say(self, asked: Asked, /) -> Said | None:
@@ -139,8 +145,8 @@ class Baseline(ABC):
             return "no equity to size from"
         fraction = ONE / len(view.market.instruments) if self.size is None else self.size
         stop_loss = take_profit = None
-        if self.stop_atr is not None:
-            levels = self._levels(snapshot, said.enter, self.stop_atr)
+        if self.stop is StopRequirement.REQUIRED:
+            levels = self._levels(snapshot, said.enter)
             if isinstance(levels, str):
                 return levels
             stop_loss, take_profit = levels
@@ -156,18 +162,20 @@ class Baseline(ABC):
         )
 
     def _levels(
-        self, snapshot: InstrumentSnapshot, side: PositionSide, distance_in_atr: Decimal
+        self, snapshot: InstrumentSnapshot, side: PositionSide
     ) -> tuple[Decimal, Decimal | None] | str:
         """Stop and target around the mark price, on the tick; or why no stop can be named."""
         instrument, candles = snapshot.instrument, snapshot.candles
         price = candles.price(candles.close[-1]) if snapshot.quote is None else snapshot.quote.mark
-        atr = book(candles).last("atr", ATR_PERIOD)
-        if not atr > 0:
+        measured = candles if self.stop_context_atr is None else snapshot.context
+        away = self.stop_atr or self.stop_context_atr
+        atr = math.nan if measured is None else book(measured).last("atr", ATR_PERIOD)
+        if away is None or not atr > 0:
             return f"no ATR{ATR_PERIOD} yet, so no stop and no entry"
-        distance = distance_in_atr * Decimal(repr(atr))
+        distance = away * Decimal(repr(atr))
         stop_loss = instrument.round_price(price - side.sign * distance)
         if stop_loss <= 0 or (price - stop_loss) * side.sign <= 0:
-            return f"a stop {distance_in_atr} ATR away is no price, so no entry"
+            return f"a stop {away} ATR away is no price, so no entry"
         if self.reward is None:
             return stop_loss, None
         target = instrument.round_price(price + side.sign * self.reward * distance)

@@ -186,6 +186,19 @@ def test_no_entry_when_the_stop_it_needs_can_not_be_named():
     assert "is no price" in decision.notes[0]
 
 
+def test_a_stop_measured_on_the_context_does_not_depend_on_a_quiet_hour():
+    quiet, context = series([10000] * 60), series(walk(40, first=10000, step=200))
+    trader = BuyAndHold(stop_context_atr=Decimal(3), reward=Decimal(2))
+    assert trader.stop is StopRequirement.REQUIRED
+    (item,) = trader.decide(view(snapshot(quiet, context=context))).items
+    atr, mark = Decimal(repr(float(book(context).atr(14)[-1]))), quiet.price(quiet.close[-1])
+    assert item.stop_loss == (mark - 3 * atr).quantize(Decimal("0.1"))
+    assert item.take_profit == (mark + 6 * atr).quantize(Decimal("0.1"))
+    for unknown in (None, context.first(5)):
+        decision = trader.decide(view(snapshot(quiet, context=unknown)))
+        assert decision.items == () and "no ATR14 yet" in decision.notes[0]
+
+
 def test_spot_is_never_sold_short():
     candles = series([1000] * 60 + [990])
     spot = snapshot(candles, "BTC/USDT")
@@ -433,6 +446,8 @@ def test_parameters_are_read_from_text():
         ("ema_trend", {"size": "2"}, "ema_trend: size 2 needs a leverage of at least 2"),
         ("flat", {"leverage": "0.5"}, "flat: leverage must be at least 1, not 0.5"),
         ("flat", {"reward": "2"}, "flat: reward is measured in stop distances"),
+        ("flat", {"stop_atr": "2", "stop_context_atr": "2"}, "one stop: stop_atr or"),
+        ("flat", {"stop_context_atr": "0"}, "stop_context_atr must be above zero"),
         ("rsi_mean_reversion", {"period": "1"}, "period must be at least 2, not 1"),
         ("rsi_mean_reversion", {"low": "80"}, "must be 0 < low < high < 100"),
         ("rsi_mean_reversion", {"exit_level": "20"}, "must lie above low"),

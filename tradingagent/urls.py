@@ -7,4 +7,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("account/", include("tradingagent.accounts.urls")),
     path("", include("bots.urls")),
+    path("", include("bots.lab.urls")),
 ]

@@ -14,7 +14,7 @@ from bots.queries.holdings import HeldPosition
 from bots.templatetags.figures import price, quantity
 from market.domain.data import Candle, to_milliseconds
 from market.domain.enums import FillReason, OrderPurpose, PositionSide
-from market.domain.numbers import plain
+from market.domain.numbers import plain, round_to_tick
 
 _DIGITS = 5
 """Significant digits of a price on an axis, at least."""
@@ -85,13 +85,19 @@ def _levels(held: HeldPosition) -> list[dict[str, Any]]:
         ("entry", held.entry_price, f"{side} from"),
         ("stop", held.stop_price, "stop"),
         ("target", held.target_price, "target"),
-        ("liq", held.liquidation_price, "liquidation"),
+        ("liq", liquidation_of(held), "liquidation"),
     )
     return [
         {"kind": kind, "price": float(value), "text": f"{words} {price(value, held.price_step)}"}
         for kind, value, words in named
         if value is not None
     ]
+
+
+def liquidation_of(held: HeldPosition) -> Decimal | None:
+    """Where a position is liquidated, on its tick: an estimate needs no more digits than a price has."""
+    level, step = held.liquidation_price, held.price_step
+    return level if level is None or step is None else round_to_tick(level, step)
 
 
 def _decimals(value: Decimal | None, step: Decimal | None) -> int:

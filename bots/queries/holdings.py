@@ -142,6 +142,12 @@ def closed_trades_of(bot: models.Bot, *, after: str = "", limit: int = PAGE) -> 
     return by_number(models.ClosedTrade.objects.filter(bot=bot), "id", after, limit, trade_line)
 
 
+def ended_between(bot: models.Bot, start: datetime, end: datetime) -> tuple[ClosedTrade, ...]:
+    """The round trips that ended from `start` up to `end`, both included, the first one first. One query."""
+    found = models.ClosedTrade.objects.filter(bot=bot, closed_at__gte=start, closed_at__lte=end)
+    return tuple(trade_line(row) for row in found.order_by("id"))
+
+
 def ledger_of(bot: models.Bot, *, after: str = "", limit: int = PAGE) -> Page[LedgerEntry]:
     """Every movement of the bot's cash, the last first. One query. Raises ValueError as `orders_of`."""
     return by_number(models.LedgerEntry.objects.filter(bot=bot), "sequence", after, limit, _entry)

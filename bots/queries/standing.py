@@ -68,6 +68,12 @@ class Standing:
         return 1 - self.worth.equity / self.peak if self.peak > 0 else ZERO
 
     @property
+    def exposure(self) -> Decimal:
+        """What is held, longs and shorts alike, as a multiple of equity."""
+        equity = self.worth.equity
+        return self.worth.gross_exposure / equity if equity > 0 else ZERO
+
+    @property
     def entries_today(self) -> int:
         """Entry orders of the owner's day."""
         return self.book.entries_today if self.is_today else 0

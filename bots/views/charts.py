@@ -13,6 +13,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page, require_safe
 
 from bots import models, queries
+from bots.pages.bot_charts import RANGE, SPANS
 from bots.pages.chart_data import candle_json, equity_json
 from bots.queries.charts import (
     MOST_CANDLES,
@@ -24,14 +25,6 @@ from bots.queries.charts import (
 from bots.queries.worth import stands_of
 from bots.views.finding import own_bot
 from market.domain.data import from_milliseconds
-
-RANGES = {
-    "1h": timedelta(hours=1),
-    "1d": timedelta(days=1),
-    "7d": timedelta(days=7),
-    "all": None,
-}
-DEFAULT_RANGE = "1d"
 
 _private = cache_control(private=True, no_cache=True)
 
@@ -46,14 +39,14 @@ class _Unreadable(ValueError):
 def bot_equity(request: HttpRequest, bot_id: UUID) -> HttpResponse:
     """A bot's equity: `range` 1h, 1d, 7d or all; `since` (ms) for what came after it."""
     bot = own_bot(request, bot_id)
-    chosen = request.GET.get("range", DEFAULT_RANGE)
+    chosen = request.GET.get("range", RANGE)
     try:
-        if chosen not in RANGES:
-            raise _Unreadable(f"range is one of {', '.join(RANGES)}")
+        if chosen not in SPANS:
+            raise _Unreadable(f"range is one of {', '.join(SPANS)}")
         since = _since(request)
     except _Unreadable as error:
         return JsonResponse({"problem": str(error)}, status=400)
-    span = RANGES[chosen]
+    span = SPANS[chosen]
     start = since or (None if span is None else timezone.now() - span)
     points = queries.equity_of(bot, start).points
     (stand,), _ = stands_of(models.Bot.objects.filter(pk=bot.pk))

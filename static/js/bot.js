@@ -1,0 +1,73 @@
+// A bot's page: its charts, times that tick, the counts of its tabs, and its buttons once its state has changed.
+import { beginCandles } from "./charts/candles.js";
+import { beginEquity } from "./charts/equity.js";
+
+const SECOND = 1000;
+
+// The time to the next decision, and how long one has been under way, as text; the bar beside it.
+function tick() {
+  const now = Date.now();
+  for (const element of document.querySelectorAll("time[data-countdown]")) {
+    const left = new Date(element.dateTime).getTime() - now;
+    write(element, left > 0 ? clock(left) : "now");
+    const word = element.parentElement.querySelector("[data-in]");
+    if (word) write(word, left > 0 ? "in" : "");
+  }
+  for (const element of document.querySelectorAll("time[data-since]")) {
+    write(element, `${Math.max(0, Math.floor((now - new Date(element.dateTime).getTime()) / SECOND))} s`);
+  }
+  for (const meter of document.querySelectorAll(".meter[data-until]")) {
+    const left = new Date(meter.dataset.until).getTime() - now;
+    const share = Math.min(1, Math.max(0, 1 - left / (Number(meter.dataset.seconds) * SECOND)));
+    meter.firstElementChild.setAttribute("width", `${(share * 100).toFixed(1)}%`);
+    meter.setAttribute("aria-valuenow", String(Math.round(share * 100)));
+  }
+}
+
+function clock(milliseconds) {
+  const seconds = Math.ceil(milliseconds / SECOND);
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60), seconds % 60];
+  const two = (number) => String(number).padStart(2, "0");
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+// The tabs stand outside the parts that move: their counts come with the state.
+function count(state) {
+  for (const element of document.querySelectorAll(".tabs [data-count]")) {
+    const number = Number(state.dataset[element.dataset.count]);
+    if (!Number.isNaN(number)) write(element, number ? number.toLocaleString("en") : "");
+  }
+}
+
+// So do the buttons; they hold the reader's own token, so the page gives them anew.
+let known = document.getElementById("bot-state")?.dataset.state;
+async function renew(state) {
+  if (state.dataset.state === known) return undefined;
+  known = state.dataset.state;
+  if (document.getElementById("start")) return location.reload(); // no draft any more
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  if (!answer.ok) return undefined;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.getElementById("bot-controls");
+  const old = document.getElementById("bot-controls");
+  if (fresh && old && !old.contains(document.activeElement)) {
+    old.replaceWith(document.adoptNode(fresh));
+    window.htmx?.process(document.getElementById("bot-controls"));
+  }
+  return undefined;
+}
+
+document.addEventListener("live:part", ({ detail, target }) => {
+  tick();
+  if (detail.id !== "bot-state") return;
+  count(target);
+  renew(target).catch(() => {}); // the buttons stay; the server says what can't be done
+});
+beginCandles();
+beginEquity();
+tick();
+setInterval(tick, SECOND);

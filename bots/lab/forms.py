@@ -20,6 +20,13 @@ EVERY: Final = (
 )  # fmt: skip
 
 
+class ProfileField(forms.ModelChoiceField):  # type: ignore[type-arg]
+    """A risk profile by its name."""
+
+    def label_from_instance(self, obj: Any) -> str:
+        return str(obj.name).capitalize()
+
+
 class ArenaForm(forms.Form):
     """An arena's conditions, and who joins it. Candles are as long as the time between decisions."""
 
@@ -46,7 +53,7 @@ class ArenaForm(forms.Form):
         initial=180,
         help_text="Decisions come when a candle of this length has closed.",
     )
-    risk_profile = forms.ModelChoiceField(
+    risk_profile = ProfileField(
         label="Limits",
         queryset=RiskProfile.objects.none(),
         empty_label=None,

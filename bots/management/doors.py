@@ -10,18 +10,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from django.core.management.base import CommandError
+from django.db.models import F, Model
 
 from bots import models, queries, services
 from bots.models import ActionKind, ActionStatus
 from bots.refusals import REFUSALS
 from market.domain.numbers import to_decimal
+from tradingagent.accounts.access import visible
 from tradingagent.accounts.models import User
 
 BOT_HELP = "its id, the start of it (6 characters or more), or its name"
+Row = TypeVar("Row", bound=Model)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -48,6 +51,16 @@ def find_user(email: str) -> User:
         return User.objects.get_by_natural_key(email)
     except User.DoesNotExist:
         raise CommandError(f"there is no user {email!r}") from None
+
+
+def named_row(model: type[Row], owner: User, name: str) -> Row:
+    """The owner's row of this name, or the shared one. Raises CommandError."""
+    rows = visible(model, owner).filter(name=name)
+    found = rows.order_by(F("owner").asc(nulls_last=True)).first()
+    if found is None:
+        names = ", ".join(sorted({row.name for row in visible(model, owner)})) or "none"  # type: ignore[attr-defined]
+        raise CommandError(f"there is no {model._meta.verbose_name} {name!r}: {names}")
+    return found
 
 
 # --- one bot, a user's, or all ----------------------------------------------------------------------

@@ -28,6 +28,7 @@ if (host) {
       series: series.map((one) => ({ ...one, dash: dashOf(one.name) })),
     });
     const last = series.map((one) => `${one.name} ${percent(one.values.at(-1))}`);
+    host.role = "img";
     host.ariaLabel = `Return since the common start: ${last.join(", ")}`;
   }
 

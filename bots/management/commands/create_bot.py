@@ -1,22 +1,24 @@
 """`manage.py create_bot`: a new bot in DRAFT, its books opened."""
 
 from argparse import ArgumentParser
-from typing import Any, TypeVar
+from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
-from django.db.models import F, Model
+from django.core.management.base import BaseCommand
 
 from bots import services
 from bots.domain.bot import BotMode
-from bots.management.doors import amount, find_user, parameter, refusals_as_errors, span
+from bots.management.doors import (
+    amount,
+    find_user,
+    named_row,
+    parameter,
+    refusals_as_errors,
+    span,
+)
 from llm.models import ModelProfile
 from llm.traders.registry import trader_names
 from risk.models import RiskProfile
-from tradingagent.accounts.access import visible
-from tradingagent.accounts.models import User
 from tradingagent.accounts.services import COMMAND
-
-Row = TypeVar("Row", bound=Model)
 
 
 class Command(BaseCommand):
@@ -60,10 +62,10 @@ class Command(BaseCommand):
             venue=options["venue"],
             symbols=tuple(one.strip() for one in options["symbols"].split(",") if one.strip()),
             capital=options["capital"],
-            risk_profile=_named(RiskProfile, owner, options["risk"]),
+            risk_profile=named_row(RiskProfile, owner, options["risk"]),
             trader=options["trader"] or "",
             params=dict(options["param"]),
-            model_profile=None if model is None else _named(ModelProfile, owner, model),
+            model_profile=None if model is None else named_row(ModelProfile, owner, model),
             interval_seconds=options["interval"],
             timeframe_seconds=int(options["timeframe"].total_seconds()),
             name=options["name"],
@@ -72,13 +74,3 @@ class Command(BaseCommand):
             bot = services.create_bot(wish, by=COMMAND)
         self.stdout.write(f"{bot.name}: {bot.status}, {bot.capital} {bot.currency} at {bot.venue}")
         self.stdout.write(str(bot.pk))
-
-
-def _named(model: type[Row], owner: User, name: str) -> Row:
-    """The owner's row of this name, or the shared one. Raises CommandError."""
-    rows = visible(model, owner).filter(name=name)
-    found = rows.order_by(F("owner").asc(nulls_last=True)).first()
-    if found is None:
-        names = ", ".join(sorted({row.name for row in visible(model, owner)})) or "none"  # type: ignore[attr-defined]
-        raise CommandError(f"there is no {model._meta.verbose_name} {name!r}: {names}")
-    return found

@@ -1,6 +1,7 @@
 """The scheduler as a part: the same one that `celery beat` runs, in a thread.
 
-Celery's own loop is not used: it sleeps through a request to end.
+Celery's own loop is not used: it sleeps through a request to end. The trap avoided: its service takes
+another scheduler than the settings name unless it is told.
 """
 
 from threading import Event
@@ -20,7 +21,7 @@ class Beat(ThreadPart):
         self._ends = Event()
 
     def run(self) -> None:
-        scheduler = Service(self._app).get_scheduler()
+        scheduler = Service(self._app, scheduler_cls=self._app.conf.beat_scheduler).get_scheduler()
         try:
             wait = 0.0
             while not self._ends.wait(max(wait, 0.0)):

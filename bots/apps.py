@@ -9,6 +9,9 @@ class BotsConfig(AppConfig):
     def ready(self) -> None:
         from bots.live import wake
         from bots.ownership import register_owners
+        from bots.pages import bot, dashboard
 
         register_owners()
+        bot.register_topic()
+        dashboard.register_topic()
         wake.install()

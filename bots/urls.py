@@ -3,11 +3,40 @@
 from django.urls import path
 
 from bots.live.views import live_parts
+from bots.views.bot import bot
 from bots.views.charts import bot_candles, bot_equity
+from bots.views.controls import (
+    archive_bot,
+    close_position,
+    flatten_bot,
+    pause_bot,
+    run_bot,
+    start_bot,
+)
+from bots.views.dashboard import bots, dashboard, equity_json, equity_table
+from bots.views.decision import decision
+from bots.views.halting import halt, resume
+from bots.views.new_bot import new_bot, new_bot_check
 
 urlpatterns = [
+    path("", dashboard, name="dashboard"),
+    path("equity.json", equity_json, name="dashboard_equity"),
+    path("equity/", equity_table, name="equity_table"),
+    path("halt/", halt, name="halt"),
+    path("resume/", resume, name="resume"),
+    path("bots/", bots, name="bots"),
+    path("bots/new/", new_bot, name="new_bot"),
+    path("bots/new/check/", new_bot_check, name="new_bot_check"),
+    path("bots/<uuid:bot_id>/", bot, name="bot"),
+    path("bots/<uuid:bot_id>/decisions/<uuid:cycle_id>/", decision, name="decision"),
     path("bots/<uuid:bot_id>/equity.json", bot_equity, name="bot_equity"),
     path("bots/<uuid:bot_id>/candles.json", bot_candles, name="bot_candles"),
+    path("bots/<uuid:bot_id>/start/", start_bot, name="start_bot"),
+    path("bots/<uuid:bot_id>/pause/", pause_bot, name="pause_bot"),
+    path("bots/<uuid:bot_id>/run/", run_bot, name="run_bot"),
+    path("bots/<uuid:bot_id>/flatten/", flatten_bot, name="flatten_bot"),
+    path("bots/<uuid:bot_id>/close/", close_position, name="close_position"),
+    path("bots/<uuid:bot_id>/archive/", archive_bot, name="archive_bot"),
     path("live/<slug:kind>/", live_parts, name="live_parts"),
     path("live/<slug:kind>/<str:key>/", live_parts, name="live_parts"),
 ]

@@ -4,6 +4,7 @@ Pure: it makes words of a cycle's row, of the orders it sent and of trades that 
 cycles of the same, told ten times.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from uuid import UUID
 
 from bots.domain.entries import ClosedTrade, ExitReason
 from bots.domain.records import CycleOutcome
+from bots.pages.codes import readable
 from bots.pages.verdicts import Verdict, verdicts_of
 from bots.pages.wishes import base_of, facts_of
 from bots.queries.feed import Doings, SentOrder
@@ -142,11 +144,21 @@ def _title(cycle: CycleLine, facts: Sequence[str]) -> str:
 def _why(cycle: CycleLine, facts: Sequence[str]) -> str:
     """What it said itself; where nothing was done, why not."""
     if facts:
-        return cycle.summary
-    reason = cycle.reason or cycle.summary
+        return _readable(cycle.summary)
+    reason = _readable(cycle.reason or cycle.summary)
     if not reason and cycle.trading_state is TradingState.REDUCING:
         return "It may only close positions for now."
     return reason
+
+
+_SYMBOL: Final = re.compile(r"\b([A-Z0-9]+)/[A-Z0-9]+(?::[A-Z0-9]+)?")
+_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|\+00:00)")
+
+
+def _readable(text: str) -> str:
+    """A reason with BTC for BTC/USDT:USDT, and with instants as people write them."""
+    plain = _SYMBOL.sub(r"\1", text)
+    return _INSTANT.sub(lambda found: readable(found[0].replace("Z", "+00:00")), plain)
 
 
 # --- Many stories ------------------------------------------------------------------------------------

@@ -32,11 +32,11 @@ from bots.queries.open_positions import AtStake, OpenPosition, at_stake
 from bots.queries.paging import Page
 from bots.queries.portfolio import (
     BotLine,
-    LastCycle,
     Money,
     Portfolio,
     Total,
     bots_of,
+    by_rank,
     portfolio,
     totals_of,
 )
@@ -55,7 +55,6 @@ __all__ = [
     "FillLine",
     "HaltLine",
     "HeldPosition",
-    "LastCycle",
     "Money",
     "OpenPosition",
     "OrderLine",
@@ -70,6 +69,7 @@ __all__ = [
     "book_differences",
     "bot_named",
     "bots_of",
+    "by_rank",
     "closed_trades_of",
     "curves_of",
     "cycle_record",

@@ -15,7 +15,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 
 from bots import models
 from bots.domain.bot import BotMode, BotStatus
-from bots.domain.records import CycleOutcome
+from bots.queries.history import CycleLine, cycle_line
 from bots.queries.worth import Prices, Stand, Worth, stands_of
 from market.domain.numbers import ZERO
 from risk.domain import TradingState
@@ -23,18 +23,7 @@ from tradingagent.accounts.access import visible
 
 Money = tuple[BotMode, str]
 """With whose money, in which currency: what is of one kind may be added."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastCycle:
-    """The cycle that began last. `outcome` is None while it runs, and of one that was abandoned."""
-
-    id: UUID
-    status: str
-    outcome: CycleOutcome | None
-    started_at: datetime
-    ended_at: datetime | None
-    reason: str
+_RANK = {BotMode.LIVE: 0, BotMode.PAPER: 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +44,8 @@ class BotLine:
     `worth` holds equity, exposure and what is open, exact at the prices of `worth.as_of`; where a price is
     missing it is that of the last mark, and says so. `pnl` = equity − deposits + withdrawals;
     `return_fraction` = pnl ÷ what was paid in (None when nothing is left of that). `drawdown_fraction`:
-    how far equity stands below its peak (0–1, ≥ 0). `mind`: a baseline's or a model profile's name;
-    `asks_model` tells which. `stand`: the rows behind it, for queries that go on from here.
+    how far equity stands below its peak (0–1, ≥ 0). `last_cycle`: the one that began last. `mind`: a
+    baseline's or a model profile's name; `asks_model` tells which. `stand`: the rows behind it, for queries that go on from here.
     """
 
     id: UUID
@@ -82,7 +71,7 @@ class BotLine:
     drawdown_fraction: Decimal
     open_positions: int
     cycles: int
-    last_cycle: LastCycle | None
+    last_cycle: CycleLine | None
     stand: Stand
 
     @property
@@ -111,6 +100,10 @@ class Total:
     open_positions: int
     as_of: datetime | None
     is_current: bool
+
+    @property
+    def money(self) -> Money:
+        return self.mode, self.currency
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,20 +138,21 @@ def totals_of(lines: Sequence[BotLine]) -> tuple[Total, ...]:
     return tuple(_total(money, grouped[money]) for money in sorted(grouped))
 
 
+def by_rank(totals: Sequence[Total]) -> list[Total]:
+    """Totals in the order in which pages show them: real money first, then by the number of bots."""
+    return sorted(totals, key=lambda one: (_RANK[one.mode], -one.bots, one.currency))
+
+
 def _lines(rows: QuerySet[models.Bot]) -> tuple[tuple[BotLine, ...], Prices]:
     stands, prices = stands_of(rows)
     latest = models.TradingCycle.objects.filter(bot=OuterRef("pk")).order_by("-started_at")
     newest = rows.annotate(newest=Subquery(latest.values("pk")[:1])).values("newest")
-    cycles = {
-        cycle.bot_id: cycle
-        for cycle in models.TradingCycle.objects.filter(pk__in=newest).only(
-            "bot_id", "status", "outcome", "started_at", "ended_at", "reason"
-        )
-    }
+    found = models.TradingCycle.objects.filter(pk__in=newest).defer("record")
+    cycles = {cycle.bot_id: cycle_line(cycle) for cycle in found}
     return tuple(_line(stand, cycles.get(stand.bot.pk)) for stand in stands), prices
 
 
-def _line(stand: Stand, cycle: models.TradingCycle | None) -> BotLine:
+def _line(stand: Stand, cycle: CycleLine | None) -> BotLine:
     bot, state, profile, worth = stand.bot, stand.bot.state, stand.bot.risk_profile, stand.worth
     paid_in = state.deposits - state.withdrawals
     pnl = worth.equity - paid_in
@@ -192,19 +186,8 @@ def _line(stand: Stand, cycle: models.TradingCycle | None) -> BotLine:
         drawdown_fraction=_drawdown(worth.equity, state.peak_nav),
         open_positions=sum(not one.is_dust for one in stand.held),
         cycles=state.cycles,
-        last_cycle=None if cycle is None else _last(cycle),
+        last_cycle=cycle,
         stand=stand,
-    )
-
-
-def _last(cycle: models.TradingCycle) -> LastCycle:
-    return LastCycle(
-        id=cycle.pk,
-        status=cycle.status,
-        outcome=None if cycle.outcome is None else CycleOutcome(cycle.outcome),
-        started_at=cycle.started_at,
-        ended_at=cycle.ended_at,
-        reason=cycle.reason,
     )
 
 

@@ -6,6 +6,7 @@ from django.http import Http404, HttpRequest
 
 from bots import models
 from tradingagent.accounts.access import visible
+from tradingagent.accounts.models import User
 
 BOT_ROWS = (
     "owner",
@@ -24,3 +25,10 @@ def own_bot(request: HttpRequest, bot_id: UUID) -> models.Bot:
     if bot is None:
         raise Http404("there is no such bot")
     return bot
+
+
+def signed_in(request: HttpRequest) -> User:
+    """Who asks, for views that ask everybody else to sign in. Raises Http404 for nobody."""
+    if not isinstance(request.user, User):
+        raise Http404("nobody is signed in")
+    return request.user

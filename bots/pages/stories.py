@@ -131,10 +131,10 @@ def exit_story(bot_id: UUID, trade: ClosedTrade) -> Story:
 def _title(cycle: CycleLine, facts: Sequence[str]) -> str:
     if cycle.outcome is None:
         return "Was cut off before its decision was done"
-    if not cycle.decision:
-        return _NOT_ASKED.get(cycle.outcome, "Decided nothing")
-    if cycle.outcome in _TOO_LATE:
+    if cycle.decision and cycle.outcome in _TOO_LATE:
         return _TOO_LATE[cycle.outcome]
+    if not cycle.decision or cycle.outcome is not CycleOutcome.DECIDED:
+        return _NOT_ASKED.get(cycle.outcome, "Decided nothing")
     if not facts:
         return _NO_DECISION.get(DecisionOutcome(cycle.decision), HELD)
     text = "; ".join(facts)

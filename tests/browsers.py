@@ -71,12 +71,12 @@ class Server:
 
 
 @contextmanager
-def browsing(server: Server, cookie: str | None = None) -> Iterator[BrowserContext]:
-    """A browser, signed in where a session's key is given."""
+def browsing(server: Server, cookie: str | None = None, **options: Any) -> Iterator[BrowserContext]:
+    """A browser, signed in where a session's key is given. `options`: of Playwright's context."""
     with (
         sync_playwright() as driver,
         driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser,
-        browser.new_context(base_url=server.url()) as context,
+        browser.new_context(base_url=server.url(), **options) as context,
     ):
         if cookie is not None:
             context.add_cookies([{"name": "sessionid", "value": cookie, "url": server.url("/")}])

@@ -13,7 +13,7 @@ from typing import Final
 from django import template
 from django.template.context import Context
 from django.templatetags.static import static
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -87,23 +87,26 @@ class Place:
 
 
 PLACES: Final = (
-    ("Dashboard", "dash", "dashboard", frozenset({"dashboard"})),
-    ("Bots", "bot", "bots", frozenset({"bots", "bot", "decision", "new_bot"})),
-    ("Arena", "arena", "arenas", frozenset({"arenas", "arena"})),
-    ("Settings", "set", "account_settings", frozenset({"account_settings"})),
+    ("Dashboard", "dash", "dashboard", ("/equity/", "/halt/")),
+    ("Bots", "bot", "bots", ("/bots/",)),
+    ("Arena", "arena", "arenas", ("/arena/",)),
+    ("Settings", "set", "account_settings", ("/account/",)),
 )
-"""Name, icon, the URL it leads to, and the URLs whose pages belong to it."""
+"""Name, icon, the URL it leads to, and where the addresses of other pages that belong to it begin."""
 
 
 @register.simple_tag(takes_context=True)
 def navigation(context: Context) -> tuple[Place, ...]:
     """The main menu, the place of this page marked."""
-    match = context["request"].resolver_match
-    here = match.url_name if match is not None else ""
+    here = context["request"].path
     return tuple(
-        Place(name=name, icon=drawn, href=_url(url), is_current=here in pages)
-        for name, drawn, url, pages in PLACES
-        if _url(url)
+        Place(
+            name=name,
+            icon=drawn,
+            href=reverse(url),
+            is_current=here == reverse(url) or here.startswith(others),
+        )
+        for name, drawn, url, others in PLACES
     )
 
 
@@ -118,7 +121,7 @@ def side_bots(context: Context) -> tuple[SideGroup, ...]:
             title=str(mode).capitalize(),
             bots=tuple(_side_bot(bot) for bot in grouped[mode][:LISTED]),
             more=len(grouped[mode][LISTED:]),
-            all_href=_url("bots"),
+            all_href=reverse("bots"),
         )
         for mode in MODES
         if grouped[mode]
@@ -134,14 +137,7 @@ def halt_in_force(context: Context) -> HaltLine | None:
 
 def _side_bot(bot: BotName) -> SideBot:
     dot, word = state_mark(bot.status, bot.trading_state, is_halted=bot.is_halted)
-    return SideBot(href=_url("bot", bot.id), name=bot.name, dot=dot, word=word)
-
-
-def _url(name: str, *args: object) -> str:
-    try:
-        return reverse(name, args=args)
-    except NoReverseMatch:
-        return ""
+    return SideBot(href=reverse("bot", args=[bot.id]), name=bot.name, dot=dot, word=word)
 
 
 def state_mark(

@@ -60,6 +60,28 @@ def test_a_page_has_its_names_and_landmarks(page):
     assert len(labels) == len(set(labels)) == 2
 
 
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("/", ["Dashboard", "Dashboard"]),
+        ("/halt/", ["Dashboard", "Dashboard"]),
+        ("/bots/", ["Bots", "Bots"]),
+        ("/bots/00000000-0000-0000-0000-000000000001/", ["Bots", "Bots"]),
+        ("/bots/new/", ["Bots", "New bot"]),  # on a phone it has a place of its own
+        ("/arena/", ["Arena", "Arena"]),
+        ("/account/settings/", ["Settings", "Settings"]),
+        ("/account/password/change/", ["Settings", "Settings"]),
+        ("/elsewhere/", []),
+    ],
+)
+def test_the_menus_mark_where_one_is(page, address, expected):
+    marked = re.findall(
+        r'aria-current="page">(?:<svg.*?</svg>)(?:<span class="name">)?([^<]+)', page(address)
+    )
+
+    assert marked == expected
+
+
 def test_the_users_bots_stand_at_the_side_by_mode_and_nobody_elses(page, ann):
     paper_bot(ann, name="Wren")
     paper_bot(ann, name="Dunlin", status=BotStatus.PAUSED)
@@ -107,7 +129,7 @@ def test_a_halt_stands_on_every_page_until_it_is_ended(page, ann):
 
     html = page()
     assert "HALTED" in html and "“exchange &lt;notice&gt;”" in html
-    assert "ann@example.org" in html
+    assert "ann@example.org" in html and ">Resume</a>" in html
 
     resume(by=ann, user=ann)
     assert "HALTED" not in page()
@@ -119,7 +141,7 @@ def test_a_halt_of_all_is_the_operators_and_has_no_button(page, ann):
     html = page()
 
     assert "The operator has halted everyone." in html
-    assert ">Resume<" not in html
+    assert ">Resume</a>" not in html
 
 
 def test_halts_of_others_and_of_one_bot_are_not_on_every_page(page, ann):

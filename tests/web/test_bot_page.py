@@ -72,7 +72,7 @@ def part(html: str, name: str) -> str:
 
 def figures(html: str, css: str) -> list[D]:
     """The numbers of a list, in order."""
-    found = re.findall(rf'<ul class="{css}[^>]*>(.*?)</ul>', html, re.S)[0]
+    found = re.findall(rf'<ul class="{css}[^>]*>(.*?)</ul>', html, re.DOTALL)[0]
     texts = re.findall(r"<b>(?:<span[^>]*>)?([^<]+)", found)
     return [D(text.replace("−", "-").replace(",", "")) for text in texts]
 

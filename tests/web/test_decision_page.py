@@ -14,7 +14,6 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from bots import models, runtime, stored_record
-from bots.domain.records import Plan
 from bots.pages import evidence
 from llm.domain import Completion, DecisionAction, Usage
 from llm.providers.scripted import ScriptedChat
@@ -135,7 +134,7 @@ def test_prompt_and_reply_are_one_click_away_and_print(decided, look):
     record: Any = stored_record.unpack(decided.record)
     prompt = record["decision"]["prompts"][0]
 
-    folds = re.findall(r"<details class=\"fold[^>]*>(.*?)</details>", page, re.S)
+    folds = re.findall(r"<details class=\"fold[^>]*>(.*?)</details>", page, re.DOTALL)
     assert len(folds) == 2
     assert markup.escape(prompt["user"]) in folds[0]
     assert markup.escape(json.dumps(WISH)) in folds[1]
@@ -296,9 +295,13 @@ def test_a_cycle_that_asked_nobody_says_why(desk, look):
 def test_an_empty_record_shows_nothing_and_breaks_nothing():
     for record in ({}, {"decision": None, "plan": None, "verdict": None, "context": None}):
         assert evidence.saw(record) == ((), ())
-        assert evidence.wishes(record, {}) == evidence.rulings(record, {}) == ()
+        found: tuple[Any, ...] = (
+            evidence.wishes(record, {}), evidence.rulings(record, {}), evidence.marks(record),
+            evidence.left_out(record), evidence.noted(record), evidence.account(record),
+            evidence.recomputable(record), evidence.prompts(record),
+        )  # fmt: skip
+        assert set(found) == {()}
         assert evidence.asked(record) is None
-        assert evidence.marks(record) == evidence.left_out(record) == evidence.noted(record) == ()
 
 
 # --- whose it is, its neighbours, its cost -----------------------------------------------------------

@@ -33,7 +33,7 @@ from tradingagent.celery import app
 from tradingagent.embedded import process, supervisor, traders
 from tradingagent.embedded.beat import Beat
 from tradingagent.embedded.parts import ThreadPart
-from tradingagent.embedded.server import WebServer
+from tradingagent.embedded.server import WebServer, listen
 from tradingagent.embedded.worker import QueueWorker
 
 Parts = Sequence[ThreadPart]
@@ -51,26 +51,12 @@ def the(kind: type[Any], parts: Parts, queue: str = "") -> Any:
     return next(part for part in found if not queue or part.name.endswith(queue))
 
 
-def call(parts: Parts, function: Callable[..., object], *arguments: object) -> None:
-    """Have the server's loop do something."""
-    the(WebServer, parts).server.servers[0].get_loop().call_soon_threadsafe(function, *arguments)
-
-
 # --- what happens ----------------------------------------------------------------------------------
 
 
 def server_dies(parts: Parts) -> None:
     loop = the(WebServer, parts).server.servers[0].get_loop()
-    call(parts, loop.stop)
-
-
-def server_hangs(parts: Parts) -> None:
-    supervisor.STANDSTILL_SECONDS, supervisor.STOP_SECONDS = 2.0, 0.5  # type: ignore[misc]
-    call(parts, time.sleep, 30)
-
-
-def worker_dies(parts: Parts) -> None:
-    kill(the(QueueWorker, parts, "cycles").thread)
+    loop.call_soon_threadsafe(loop.stop)
 
 
 def thread_of_a_worker_dies(parts: Parts) -> None:
@@ -81,30 +67,27 @@ def thread_of_a_worker_dies(parts: Parts) -> None:
     app.send_task("bots.sweep")  # wakes it
 
 
-def scheduler_dies(parts: Parts) -> None:
-    kill(the(Beat, parts).thread)
-
-
 def every_task_runs_in_its_queue(parts: Parts) -> None:
-    """Prints what ran where, a desk's task while all threads of cycles are taken."""
+    """Takes all threads of cycles for long, and says what else ran, and where."""
     del parts
-    lets_go = threading.Event()
     ran: list[str] = []
 
     def note(task: Any = None, **_: Any) -> None:
         ran.append(f"{task.name} in {threading.current_thread().name.split('@')[0]}")
 
     celery_signals.task_prerun.connect(note, weak=False)
-    with patch.object(tasks, "_run_due", lambda *_: lets_go.wait(30)):
-        for _ in range(process.THREADS["cycles"] + 2):
-            app.send_task("bots.run_cycle", kwargs={"bot_id": str(uuid4())})
-        app.send_task("bots.mark_shard", kwargs={"shard": 0, "of": 1}, queue="desk")
-        app.send_task("bots.sweep", queue="background")
-        wanted = {"bots.mark_shard in desk", "bots.sweep in background", "bots.run_cycle in cycles"}
-        came = wait_for(lambda: wanted <= set(ran), 10)
-        wrong = sorted(set(ran) - wanted)
-        print(f"QUEUES {came} {wrong}", flush=True)
-        lets_go.set()
+    tasks._run_due = lambda *_: time.sleep(120)
+    for _ in range(process.THREADS["cycles"] + 2):  # two of them wait
+        app.send_task("bots.run_cycle", kwargs={"bot_id": str(uuid4())})
+    app.send_task("bots.mark_shard", kwargs={"shard": 0, "of": 1}, queue="desk")
+    app.send_task("bots.sweep", queue="background")
+    wanted = {"bots.mark_shard in desk", "bots.sweep in background", "bots.run_cycle in cycles"}
+    threads = process.THREADS["cycles"]
+    came = wait_for(
+        lambda: wanted <= set(ran) and ran.count("bots.run_cycle in cycles") == threads, 30
+    )
+    begun = ran.count("bots.run_cycle in cycles")
+    print(f"QUEUES {came} {begun} {sorted(set(ran) - wanted)}", flush=True)
 
 
 def model_thinks_for_ever(parts: Parts) -> None:
@@ -128,9 +111,30 @@ def model_thinks_for_ever(parts: Parts) -> None:
         risk_profile=RiskProfile.objects.get(owner=None, name="balanced"),
         trader="flat",
     )
-    services.run_now(services.create_bot(wish, by="a test").pk, by="a test", request_id="slow")
-    assert thinks.wait(30)
+    services.run_now(services.create_bot(wish, by="a test").pk, by="a test")
+    assert thinks.wait(60)
     print("THINKS", flush=True)
+
+
+def each_part_dies_alone() -> None:
+    """Parts without a supervisor: prints what each says when its thread is killed."""
+    worker, beat = QueueWorker(app, "cycles", 1), Beat(app)
+    for part in (worker, beat):
+        part.start()
+        assert wait_for(part.is_ready, 30)
+        assert part.death() is None
+        kill(part.thread)
+        assert wait_for(part.death, 30)
+        print(f"DEATH {part.death()}", flush=True)
+    server = WebServer(listen("127.0.0.1", 0))
+    server.start()
+    assert wait_for(lambda: server.turns() and server.is_ready(), 30)
+    server.server.servers[0].get_loop().call_soon_threadsafe(time.sleep, 5)
+    time.sleep(1)
+    turns = server.turns()
+    time.sleep(2.5)
+    print(f"HANGS {server.turns() == turns} {server.death()}", flush=True)
+    os._exit(0)
 
 
 # --- the command -----------------------------------------------------------------------------------
@@ -148,6 +152,8 @@ class Eventful(supervisor.Supervisor):
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "each_part_dies_alone":
+        each_part_dies_alone()
     with (
         patch.object(process, "Supervisor", Eventful),
         patch.object(traders, "arena_at"),

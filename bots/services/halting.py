@@ -17,6 +17,7 @@ from bots.domain.events import EventKind
 from bots.models import HaltScope
 from bots.services.acting import flatten_for_halt
 from market.domain.enums import OrderPurpose, OrderStatus
+from risk.domain import TradingState
 from tradingagent.accounts.models import User
 from tradingagent.accounts.services import audit
 
@@ -122,6 +123,10 @@ def resume(
 
 
 def _resume_breakers(bot_id: UUID, by: User | str, reason: str) -> bool:
+    """End what breakers hold back; the venue is asked only where they do."""
+    state = models.BotState.objects.filter(bot=bot_id)
+    if not state.exclude(trading_state=TradingState.ACTIVE).exists():
+        return False
     running = runtime.open_desk(runtime.load_bot(bot_id), decides=False)
     if not acts.resume_breakers(running.desk):
         return False

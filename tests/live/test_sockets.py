@@ -8,10 +8,12 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.test import Client
 from django.utils import timezone
 
 from bots import consumers, models, services
-from bots.live import mailbox, tailer
+from bots.live import mailbox, tailer, topics
+from bots.live.topics import Topic
 from bots.models import HaltScope
 from tests.bots.paper_desks import paper_bot
 from tests.live.stage import (
@@ -64,6 +66,13 @@ def test_another_users_page_is_refused_like_one_that_is_not_there(bot, cookie) -
         Socket(page_of(bot), None),
         Socket(page_of(bot), (b"cookie", b"sessionid=madeup")),
     )
+
+
+def test_nobody_is_let_in_unnamed_whatever_the_topic_says(bot, monkeypatch) -> None:
+    careless = Topic(kind="open", find=lambda *_: bot, bots_of=lambda _: (bot.pk,), parts={})
+    monkeypatch.setitem(topics._topics, "open", careless)
+    sockets_are_refused(Socket("open:1", None))
+    assert Client().get("/live/open/1/").status_code == 404
 
 
 def test_a_page_of_another_site_is_refused(bot, cookie) -> None:

@@ -123,17 +123,15 @@ def soon(condition: Any, within: float = 3) -> bool:
 
 
 def test_others_are_told_a_few_times_a_second_and_nobody_waits(layer: Layer) -> None:
-    began = time.monotonic()
-    for _ in range(1000):
+    began, slowest = time.monotonic(), 0.0
+    while time.monotonic() - began < 1:
+        asked = time.monotonic()
         waking.notify()
-    assert time.monotonic() - began < 0.5
-    assert soon(lambda: layer.sent)
-    time.sleep(0.6)
-    assert 1 <= len(layer.sent) <= 3
+        slowest = max(slowest, time.monotonic() - asked)
+        time.sleep(0.005)
+    assert slowest < 0.2
+    assert 2 <= len(layer.sent) <= 6
     assert layer.sent[0] == ("live", {"type": "woken"})
-    sent = len(layer.sent)
-    waking.notify()
-    assert soon(lambda: len(layer.sent) > sent, within=1)
 
 
 def test_a_layer_that_is_down_is_said_and_raises_nothing(layer: Layer, monkeypatch, caplog) -> None:

@@ -5,6 +5,7 @@
 // [data-row][id]       is marked when it arrives
 // [data-keep]          is left as it is: for what a script has drawn
 import { Idiomorph } from "../../vendor/idiomorph-0.8.0/idiomorph.esm.js";
+import { offerNews } from "./news.js";
 
 const PASSING = ["flash-up", "flash-down", "arrive"];
 const shown = new Map(); // id → the part as it came last
@@ -43,10 +44,12 @@ function swap(old, fresh) {
   });
   const root = document.getElementById(id);
   restore();
+  const arrived = rowsIn(root).filter((row) => !rows.has(row.id));
   if (!document.hidden) {
     for (const [figure, direction] of changed) pass(figure, direction);
-    for (const row of rowsIn(root)) if (!rows.has(row.id)) pass(row, "arrive");
+    for (const row of arrived) pass(row, "arrive");
   }
+  offerNews(arrived);
   window.htmx?.process(root);
   root.dispatchEvent(new CustomEvent("live:part", { bubbles: true, detail: { id } }));
 }

@@ -18,8 +18,8 @@ from tradingagent.accounts.access import NotYours
 
 KIND: Final = "arena"
 CYCLES: Final = 120
-STORIES: Final = 10
-QUIET_STORIES: Final = 4
+STORIES: Final = 7
+QUIET_STORIES: Final = 2
 """Entrants that just hold, shown among the stories, at most."""
 ROWS: Final = 49
 
@@ -107,7 +107,7 @@ def as_table(race: Race) -> dict[str, Any]:
     }
 
 
-PARTS: Final = ("verdict", "feed", "table")
+PARTS: Final = ("state", "verdict", "feed", "table")
 
 
 def register_topic() -> None:

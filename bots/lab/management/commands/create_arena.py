@@ -3,7 +3,7 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from bots.lab import services
 from bots.lab.baselines import BASELINES
@@ -78,6 +78,8 @@ class Command(BaseCommand):
             ),
             *(services.EntrantWish(trader=trader) for trader in traders),
         ]
+        if options["start"] and len(entrants) < services.FEWEST_ENTRANTS:
+            raise CommandError("a comparison needs two entrants to start")
         with refusals_as_errors():
             arena = services.create_arena(wish, by=COMMAND, entrants=entrants)
             if options["start"]:

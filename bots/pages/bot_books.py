@@ -6,19 +6,21 @@ one of them.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from django.utils import timezone
 
 from bots import models, queries
-from bots.domain.entries import EntryKind, LedgerEntry
+from bots.domain.entries import ClosedTrade, EntryKind, LedgerEntry
 from bots.pages.bot import ROWS, ShownTrade
 from bots.pages.bot_charts import SPANS, choices
-from bots.pages.stories import fold, story_of
+from bots.pages.stories import feed
 from bots.queries.activity import halts_of
 from bots.queries.charts import candles_of
-from bots.queries.feed import orders_in
+from bots.queries.feed import Doings, orders_in
+from bots.queries.holdings import ended_between
 from bots.queries.standing import Standing
 
 NAMES: Final[Mapping[str, str]] = {
@@ -114,8 +116,22 @@ def _decisions(asked: Asked) -> dict[str, Any]:
     page = queries.cycles_of(asked.bot, after=asked.after, limit=ROWS)
     ended = [cycle for cycle in page.items if cycle.status != models.CycleStatus.RUNNING]
     orders = orders_in(cycle.id for cycle in ended if cycle.order_ids)
-    told = [story_of(asked.bot.pk, cycle, orders.get(cycle.id, ())) for cycle in ended]
-    return {"page_stories": fold(told), "page_next": page.next}
+    trades = _ended_beside(asked, ended[-1].started_at) if ended else ()
+    bot_id = asked.bot.pk
+    doings = Doings(
+        cycles=tuple((bot_id, cycle) for cycle in ended),
+        orders=orders,
+        trades=tuple((bot_id, trade) for trade in reversed(trades)),
+    )
+    return {"page_stories": feed(doings), "page_next": page.next}
+
+
+def _ended_beside(asked: Asked, start: datetime) -> tuple[ClosedTrade, ...]:
+    """The trades that ended in the time of a page: from its oldest cycle up to where the newer page begins,
+    whose key tells its oldest one."""
+    at, _, _ = asked.after.partition("~")
+    until = datetime.fromisoformat(at) - timedelta(microseconds=1) if at else timezone.now()
+    return ended_between(asked.bot, start, until)
 
 
 def _fills(asked: Asked) -> dict[str, Any]:

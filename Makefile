@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run reset replay test check bench chaos fmt css lock wheels FORCE
+.PHONY: help setup run reset replay test check bench chaos fmt css docs screenshots lock wheels FORCE
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -80,6 +80,12 @@ fmt: setup ## format the code and fix what can be fixed
 css: ## build the style sheet and copy third-party scripts (needs node; running the product does not)
 	npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
 	npm run --silent build
+
+docs: setup ## build the documentation into .local/site, where a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet
+
+screenshots: setup ## take the pictures of docs/img from a running demo (needs chromium)
+	$(PY) -m tests.screenshots
 
 # One file for every Python we support: universal markers, and as few versions as possible of each.
 COMPILE = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest \

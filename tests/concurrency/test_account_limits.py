@@ -75,3 +75,18 @@ def test_after_the_loss_of_a_day_none_opens():
     all_buy()
     assert outcomes() == [("DENIED", "ACCOUNT_DAILY_LOSS")] * BOTS
     assert not models.Position.objects.exists()
+
+
+def test_what_others_hold_or_have_under_way_is_not_theirs():
+    stranger = open_scene("a stranger's", email="stranger@example.org")
+    stranger.wants(enters(stranger.price), stranger.price)
+    assert stranger.decide() is not None
+    mine = open_scene("mine")
+    limit(max_exposure_per_asset="1600", max_gross_exposure="1600", max_margin_used="320")
+    models.Order.objects.filter(bot_id=stranger.bot_id, purpose="ENTRY").update(
+        status="UNKNOWN", filled_quantity=0, quantity=D(1_000)
+    )
+    mine.wants(enters(mine.price), mine.price)
+    assert mine.decide() is not None
+    [entry] = models.Order.objects.filter(bot_id=mine.bot_id, purpose="ENTRY")
+    assert (entry.status, entry.reason) == ("FILLED", "")

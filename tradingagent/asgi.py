@@ -4,7 +4,6 @@ A socket must come from a page of this site: browsers send cookies with a socket
 """
 
 import os
-import warnings
 
 from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
@@ -12,9 +11,6 @@ from channels.security.websocket import AllowedHostsOriginValidator
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingagent.settings")
-
-# Static files are small, and are read whole.
-warnings.filterwarnings("ignore", "StreamingHttpResponse must consume synchronous iterators")
 
 pages = get_asgi_application()
 

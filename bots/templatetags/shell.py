@@ -118,13 +118,12 @@ def side_bots(context: Context) -> tuple[SideGroup, ...]:
         grouped[bot.mode].append(bot)
     return tuple(
         SideGroup(
-            title=str(mode).capitalize(),
-            bots=tuple(_side_bot(bot) for bot in grouped[mode][:LISTED]),
-            more=len(grouped[mode][LISTED:]),
+            title=str(title).capitalize(),
+            bots=tuple(_side_bot(bot) for bot in grouped[title][:LISTED]),
+            more=len(grouped[title][LISTED:]),
             all_href=reverse("bots"),
         )
-        for mode in MODES
-        if grouped[mode]
+        for title in sorted(grouped, key=MODES.index)
     )
 
 

@@ -118,7 +118,9 @@ def test_a_page_whose_server_went_away_says_so_and_misses_nothing(bot, server, c
     expect(page.locator(".stale-note")).to_contain_text("What you see is 1 min old.")
 
     server.start()
-    page.evaluate("dispatchEvent(new Event('online'))")  # it hurries: no need to wait for its next try
+    page.evaluate(
+        "dispatchEvent(new Event('online'))"
+    )  # it hurries: no need to wait for its next try
     expect(page.locator("#conn .word")).to_contain_text("Connected · ")
     expect(page.locator("#event-1")).to_be_visible()
     expect(page.locator("[data-figure]")).to_have_text("12345")

@@ -56,11 +56,13 @@ PARAMS: Final[Mapping[str, tuple[str, str]]] = {
     "period": ("RSI over", "bars"), "low": ("Buys below", "RSI"), "high": ("Sells above", "RSI"),
     "exit_level": ("Leaves at", "RSI"), "seed": ("Seed", ""), "rate": ("Acts at a share of bars", "0–1"),
     "side": ("Sides", ""), "size": ("Size of an entry", "× equity"), "leverage": ("Leverage", "×"),
-    "stop_atr": ("Stop, from the market", "ATR"), "reward": ("Target, in stop distances", "×"),
+    "stop_context_atr": ("Stop, of 4-hour candles", "ATR"), "stop_atr": ("Or of its own candles", "ATR"),
+    "reward": ("Target, in stop distances", "×"),
 }  # fmt: skip
 """Parameters of baselines that a form offers: what each is, and its unit."""
-SUGGESTED: Final = {"stop_atr": "3", "reward": "3"}
-"""Not the rules' own defaults: without a stop most profiles refuse every entry."""
+SUGGESTED: Final = {"leverage": "3", "stop_context_atr": "3", "reward": "3"}
+"""Not the rules' own defaults: without a stop most profiles refuse every entry, and with all of it as margin
+they halve the size."""
 SIDES: Final = (("long", "Long only"), ("short", "Short only"), ("both", "Long and short"))
 
 
@@ -172,7 +174,7 @@ class NewBotForm(forms.Form):
 
     def _add_params(self, trader: str) -> None:
         for param in _shown_params(trader):
-            label = PARAMS[param][0]
+            label = PARAMS.get(param, (param, ""))[0]
             default = trader_parameters(trader)[param]
             text = "" if default is None else str(default)
             field: forms.Field
@@ -185,9 +187,10 @@ class NewBotForm(forms.Form):
 
     def suggestions(self) -> dict[str, Any]:
         """What the form suggests, as it would be sent."""
-        return {
-            name: self.get_initial_for_field(field, name) for name, field in self.fields.items()
-        }
+        suggested = (
+            (name, self.get_initial_for_field(field, name)) for name, field in self.fields.items()
+        )
+        return {name: "" if value is None else value for name, value in suggested}
 
     # --- checking ---
 
@@ -221,16 +224,22 @@ class NewBotForm(forms.Form):
 
     def _check_stop(self, data: Mapping[str, Any]) -> None:
         kind, _, trader = data.get("mind", "").partition(":")
-        profile, field = self.profiles.get(data.get("risk", "")), param_field(trader, "stop_atr")
-        if kind == RULE and field in self.fields and not data.get(field):
-            if profile is not None and profile.stop_required:
-                text = f"The limits “{profile.name}” want a stop with every entry: 3, for example."
-                self.add_error(field, text)
+        profile = self.profiles.get(data.get("risk", ""))
+        fields = [param_field(trader, name) for name in ("stop_context_atr", "stop_atr")]
+        if kind != RULE or fields[0] not in self.fields or self.errors.keys() & set(fields):
+            return
+        has_stop = any(data.get(field) for field in fields)
+        if profile is not None and profile.stop_required and not has_stop:
+            text = f"The limits “{profile.name}” want a stop with every entry: 3, for example."
+            self.add_error(fields[0], text)
 
     def refuse(self, refusal: Exception, about: str = "") -> None:
         """Put a sentence beside the field that it is about."""
         text = str(refusal)
         field = self._field_of(about or getattr(refusal, "about", ""), text)
+        if field is not None and "-" in field:  # what of which rule it is about is seen
+            for known in field.split("-"):
+                text = text.removeprefix(f"{known}: ")
         self.add_error(field, f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}")
 
     def _field_of(self, about: str, text: str) -> str | None:
@@ -244,7 +253,7 @@ class NewBotForm(forms.Form):
         if about == "params":
             trader = self.cleaned_data["mind"].partition(":")[2]
             words = text.replace(":", " ").replace(",", " ").split()
-            named = (param_field(trader, word) for word in words if word in PARAMS)
+            named = (param_field(trader, word) for word in words)
             return next((name for name in named if name in self.fields), "mind")
         return names.get(about)
 

@@ -62,7 +62,7 @@ def _minds(form: NewBotForm) -> Iterator[MindRow]:
     chosen = form["mind"].value()
     for mind in form.minds:
         rows = (
-            FieldRow(bound=form[name], unit=PARAMS[name.partition("-")[2]][1])
+            FieldRow(bound=form[name], unit=PARAMS.get(name.partition("-")[2], ("", ""))[1])
             for name in mind.fields
             if "-" in name
         )

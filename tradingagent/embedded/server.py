@@ -6,6 +6,7 @@ and nothing behind it would run.
 
 import errno
 import socket
+from ipaddress import ip_address
 
 import uvicorn
 
@@ -42,7 +43,8 @@ def listen(host: str, port: int) -> socket.socket:
 def address_of(listening: socket.socket) -> str:
     """The pages' address, as a person types it."""
     host, port = listening.getsockname()[:2]
-    name = "localhost" if host in ("127.0.0.1", "0.0.0.0", "::1", "::") else host  # noqa: S104 (shown only)
+    is_here = host in ("127.0.0.1", "::1") or ip_address(host).is_unspecified
+    name = "localhost" if is_here else host
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 

@@ -18,8 +18,8 @@ EXIT_AT_ONCE: Final = 130
 """What a shell says of a command that Ctrl-C ended."""
 
 
-class Stopped(Exception):
-    """Somebody asked for the end while the process was being set up."""
+class Stopped(KeyboardInterrupt):
+    """Somebody asked for the end while the process was being set up. No Exception: nobody may swallow it."""
 
 
 class StopSignals:

@@ -61,7 +61,12 @@ class Command(BaseCommand):
         process.leave(0 if died is None else 1)
 
     def _run(self, signals: StopSignals, options: dict[str, Any]) -> str | None:
-        lock = RunningLock(settings.LOCAL_DIR)
+        try:
+            lock = RunningLock(settings.LOCAL_DIR)
+        except OSError as error:
+            raise CommandError(
+                f"{settings.LOCAL_DIR} can't be used ({error.strerror}): make it writable, or set LOCAL_DIR"
+            ) from None
         listening = listen(options["host"], options["port"])
         address = address_of(listening)
         lock.tell(address)

@@ -35,7 +35,7 @@ from risk.domain import TradingState
 from tradingagent.accounts.access import NotYours, visible
 
 KIND = "bot"
-LATEST = 10
+LATEST = 8
 """Stories beside the charts; the tab has them all."""
 LOOKED_BACK = 60
 """Cycles that these stories are made of: the same done again and again is one story."""
@@ -115,6 +115,7 @@ def moving(bot: models.Bot) -> dict[str, Any]:
     symbols = [held.symbol for held in standing.positions if not held.is_dust]
     limits = bot.risk_profile.limits()
     trades = queries.closed_trades_of(bot, limit=ROWS)
+    next_at = next_tick(bot, timezone.now())
     return {
         "bot": bot,
         "standing": standing,
@@ -136,7 +137,8 @@ def moving(bot: models.Bot) -> dict[str, Any]:
         "activity": activity,
         "troubles": troubles(standing),
         "is_stopped": is_stopped(bot, standing, activity),
-        "next_at": next_tick(bot, timezone.now()),
+        "next_at": next_at,
+        "span": span_of(bot, activity, next_at),
         "interval": timedelta(seconds=bot.interval_seconds),
         "candle_length": length_text(timedelta(seconds=bot.timeframe_seconds)),
         "mind": mind_name(bot),
@@ -171,6 +173,21 @@ def is_stopped(bot: models.Bot, standing: Standing, activity: Activity) -> bool:
     """True while a halt or a hard drawdown keeps the bot from everything but closing."""
     by_breakers = standing.book.breakers.state is TradingState.HALTED
     return bot.status != BotStatus.ARCHIVED and (bool(activity.halts) or by_breakers)
+
+
+def span_of(
+    bot: models.Bot, activity: Activity, next_at: datetime | None
+) -> tuple[datetime, datetime] | None:
+    """From when to when the bar runs: while a model is asked, until it must have answered; between
+    decisions, until the next one. None where there is nothing to wait for."""
+    if activity.running is not None:
+        if bot.model_profile is None:
+            return None
+        began = activity.running.started_at
+        return began, began + timedelta(seconds=bot.model_profile.deadline_seconds)
+    if next_at is None:
+        return None
+    return next_at - timedelta(seconds=bot.interval_seconds), next_at
 
 
 def _position(held: HeldPosition, stops: set[str]) -> ShownPosition:

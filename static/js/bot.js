@@ -17,8 +17,8 @@ function tick() {
     write(element, `${Math.max(0, Math.floor((now - new Date(element.dateTime).getTime()) / SECOND))} s`);
   }
   for (const meter of document.querySelectorAll(".meter[data-until]")) {
-    const left = new Date(meter.dataset.until).getTime() - now;
-    const share = Math.min(1, Math.max(0, 1 - left / (Number(meter.dataset.seconds) * SECOND)));
+    const [from, until] = [meter.dataset.from, meter.dataset.until].map((at) => new Date(at).getTime());
+    const share = Math.min(1, Math.max(0, (now - from) / (until - from)));
     meter.firstElementChild.setAttribute("width", `${(share * 100).toFixed(1)}%`);
     meter.setAttribute("aria-valuenow", String(Math.round(share * 100)));
   }

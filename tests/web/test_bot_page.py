@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from decimal import Decimal as D
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -277,6 +278,20 @@ def test_a_decision_under_way_is_said(bot, shown):
 
     assert "Deciding" in html and "data-since" in html
     assert "data-countdown" not in html
+    assert "progressbar" not in html.split("</dl>")[0]  # a rule answers at once
+
+
+def test_a_model_is_given_until_its_deadline(bot):
+    began = timezone.now()
+    activity: Any = SimpleNamespace(running=SimpleNamespace(started_at=began))
+    asked: Any = SimpleNamespace(
+        model_profile=SimpleNamespace(deadline_seconds=60), interval_seconds=180
+    )
+
+    assert page.span_of(asked, activity, None) == (began, began + MINUTE)
+    idle: Any = SimpleNamespace(running=None)
+    assert page.span_of(asked, idle, began) == (began - 3 * MINUTE, began)
+    assert page.span_of(asked, idle, None) is None
 
 
 def test_what_was_asked_and_is_not_done_yet_is_said(bot, shown):

@@ -131,31 +131,6 @@ def duration(span: timedelta | Decimal | int | None) -> str:
     return f"{sign}{_text(days, 0)} d {hours % 24} h"
 
 
-@register.filter
-def clock(span: timedelta | Decimal | int | None) -> str:
-    """A span that is counted down: 8:48, 1:02:05; 0:00 when it is over."""
-    if span is None:
-        return UNKNOWN
-    seconds = max(0, int(span.total_seconds() if isinstance(span, timedelta) else span))
-    hours, minutes = seconds // 3600, seconds // 60
-    if hours:
-        return f"{hours}:{minutes % 60:02d}:{seconds % 60:02d}"
-    return f"{minutes}:{seconds % 60:02d}"
-
-
-@register.filter
-def age(at: datetime | None) -> str:
-    """How long ago, in one unit: 41 s, 3 min, 2 h, 5 d. What lies ahead is 0 s old."""
-    if at is None:
-        return UNKNOWN
-    seconds = max(0, int((timezone.now() - at).total_seconds()))
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{_text(seconds // length, 0)} {unit}"
-    return f"{seconds} s"
-
-
-@register.filter
 def direction(value: Number, places: int = 2) -> str:
     """The class of a signed figure: up, down, or even for what rounds to nothing at these places."""
     number = _number(value)

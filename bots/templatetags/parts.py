@@ -51,7 +51,6 @@ def meter(used: Decimal | None, label: str, *, soft: Decimal | None = None) -> d
     }
 
 
-@register.filter
 def meter_state(used: Decimal) -> str:
     """The class of a meter: "near" from three quarters, "hit" at the limit, else ""."""
     return "hit" if used >= ONE else "near" if used >= NEAR else ""
@@ -70,23 +69,6 @@ def limit(
         "value": now,
         "of": of,
     }
-
-
-@register.inclusion_tag("_components/stat.html")
-def stat(
-    name: str,
-    value: str,
-    *,
-    unit: str = "",
-    note: str = "",
-    big: bool = False,
-    used: Decimal | None = None,
-    soft: Decimal | None = None,
-) -> dict[str, Any]:
-    """One figure of a <dl class="stats">: its name, its value (text, or what a tag returned) and one note.
-    With `used`, a share of its limit, a meter stands below."""
-    drawn = None if used is None else meter(used, f"{name}, share of its limit", soft=soft)
-    return {"name": name, "value": value, "unit": unit, "note": note, "big": big, "meter": drawn}
 
 
 # --- Rail ------------------------------------------------------------------------------------------

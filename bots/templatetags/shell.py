@@ -87,7 +87,7 @@ class Place:
 
 
 PLACES: Final = (
-    ("Dashboard", "dash", "dashboard", ("/equity/", "/halt/")),
+    ("Dashboard", "dash", "dashboard", ("/equity/", "/halt/", "/resume/")),
     ("Bots", "bot", "bots", ("/bots/",)),
     ("Arena", "arena", "arenas", ("/arena/",)),
     ("Settings", "set", "account_settings", ("/account/",)),

@@ -221,40 +221,6 @@ def test_duration(span, expected):
 
 
 @pytest.mark.parametrize(
-    ("span", "expected"),
-    [
-        (528, "8:48"),
-        (5, "0:05"),
-        (timedelta(hours=1, minutes=2, seconds=5), "1:02:05"),
-        (0, "0:00"),
-        (-3, "0:00"),
-        (None, "\u2014"),
-    ],
-)
-def test_what_is_counted_down(span, expected):
-    assert figures.clock(span) == expected
-
-
-@time_machine.travel("2026-11-22T14:36:12Z", tick=False)
-@pytest.mark.parametrize(
-    ("at", "expected"),
-    [
-        ("2026-11-22T14:35:31", "41 s"),
-        ("2026-11-22T14:33:00", "3 min"),
-        ("2026-11-22T12:00:00", "2 h"),
-        ("2026-11-17T14:00:00", "5 d"),
-        ("2026-11-22T14:36:30", "0 s"),
-    ],
-)
-def test_age(at, expected):
-    assert figures.age(datetime.fromisoformat(at).replace(tzinfo=UTC)) == expected
-
-
-def test_the_age_of_what_never_was():
-    assert figures.age(None) == "\u2014"
-
-
-@pytest.mark.parametrize(
     ("value", "expected"),
     [
         ("22.88", '<span class="up arrow">+22.88</span>'),

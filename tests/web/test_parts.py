@@ -151,7 +151,6 @@ def test_what_is_written_by_people_is_escaped():
         "{% empty nasty nasty action=nasty href='/' %}",
         "{% badge nasty %}",
         "{% limit nasty 1 nasty nasty %}",
-        "{% stat nasty nasty note=nasty unit=nasty %}",
     ):
         html = drawn(tag, nasty="<b onclick=x>")
         assert "<b onclick" not in html and "&lt;b onclick" in html

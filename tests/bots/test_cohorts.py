@@ -20,8 +20,11 @@ from bots.rerun import rerun
 from bots.schedule import slot_due
 from bots.services import BotRefused, NotNow
 from llm.models import ModelProfile, Provider
+from market.domain.data import MarketSnapshot
 from market.domain.enums import OrderPurpose
-from market.venues.clocks import SteppedClock
+from market.domain.packed_snapshot import pack_snapshot
+from market.venues.clocks import SteppedClock, SystemClock
+from market.venues.paper_broker import PaperBroker
 from tests.bots.desks import buys
 from tests.bots.paper_desks import paper_bot, paper_desk
 from tests.concurrency.stage import at_once
@@ -192,7 +195,7 @@ def test_another_process_is_shown_the_same(desk):
 
 
 def test_of_two_that_look_at_once_the_first_to_store_it_wins(desk, monkeypatch):
-    other, real, raced = beside(), looks.pack_snapshot, []
+    other, raced = beside(), list[MarketSnapshot]()
 
     def beaten(own):
         if not raced:
@@ -200,7 +203,7 @@ def test_of_two_that_look_at_once_the_first_to_store_it_wins(desk, monkeypatch):
             looks.forget()
             desk.tick("101", by=SECOND)
             services.run_slot(other.pk, "slot")  # finds nothing stored yet, and stores its own
-        return real(own)
+        return pack_snapshot(own)
 
     monkeypatch.setattr(looks, "pack_snapshot", beaten)
     services.run_slot(desk.bot.pk, "slot")
@@ -245,9 +248,7 @@ def test_a_cycle_that_can_not_share_looks_alone_and_says_so(desk, monkeypatch):
 def test_old_looks_are_swept(desk):
     services.run_slot(desk.bot.pk, "slot")
     assert services.sweep()["looks_deleted"] == 1  # the literal market lies years back
-    fresh = CohortLook.objects.create(
-        cohort=COHORT, slot="now", at=runtime.SystemClock().now(), data=b"x"
-    )
+    fresh = CohortLook.objects.create(cohort=COHORT, slot="now", at=SystemClock().now(), data=b"x")
     assert services.sweep()["looks_deleted"] == 0
     assert CohortLook.objects.get() == fresh
 
@@ -381,13 +382,13 @@ def test_entries_are_judged_against_what_was_shown_and_sent_at_what_is(desk):
 def test_an_account_never_goes_back_in_time(desk, monkeypatch):
     """Every snapshot that a venue is synced with is later than the one before."""
     met: list = []
-    real = runtime.PaperBroker.sync
+    real = PaperBroker.sync
 
     def sync(broker, snapshot):
         met.append((broker._account_id, snapshot.as_of))
         return real(broker, snapshot)
 
-    monkeypatch.setattr(runtime.PaperBroker, "sync", sync)
+    monkeypatch.setattr(PaperBroker, "sync", sync)
     other = beside()
     for slot in ("one", "two", "three"):
         for bot in (desk.bot, other):

@@ -106,27 +106,30 @@ def test_a_page_gets_all_its_parts_when_it_connects(bot, cookie) -> None:
     in_loop(scene)
 
 
-def test_a_committed_event_arrives_and_only_what_it_changed(bot, cookie) -> None:
+def test_a_committed_event_arrives_and_only_what_it_changed(bot, cookie, monkeypatch) -> None:
+    monkeypatch.setattr(tailer, "POLL_SECONDS", 60)  # what comes, comes by a wake
+
     async def scene() -> None:
         async with opened(page_of(bot), cookie) as page:
             await page.parts_come()
             await asyncio.sleep(tailer.RENDER_SECONDS + 0.1)
-            committed = await commit(tell, bot)
-            parts = await page.parts_come(within=0.5)
-            assert time.monotonic() - committed < 0.4  # woken: not by the poll of each second
+            await commit(tell, bot)
+            parts = await page.parts_come()
             assert set(parts) == {"sample-events"}
             assert "<li>1</li>" in parts["sample-events"]
 
     in_loop(scene)
 
 
-def test_a_halt_arrives(bot, cookie) -> None:
+def test_a_halt_arrives(bot, cookie, monkeypatch) -> None:
+    monkeypatch.setattr(tailer, "POLL_SECONDS", 60)
+
     async def scene() -> None:
         async with opened(page_of(bot), cookie) as page:
             await page.parts_come()
             await asyncio.sleep(tailer.RENDER_SECONDS + 0.1)
-            committed = await commit(lambda: services.halt(by="operator"))
-            assert await page.until("<li>1</li>") - committed < 0.4
+            await commit(lambda: services.halt(by="operator"))
+            await page.until("<li>1</li>")
 
     in_loop(scene)
     assert models.TradingHalt.objects.get().scope == HaltScope.ALL
@@ -140,7 +143,7 @@ def test_a_lost_wake_costs_a_second(bot, cookie, change) -> None:
             await asyncio.sleep(tailer.RENDER_SECONDS + 0.1)
             committed = await commit(change, bot)
             await page.parts_come()
-            assert time.monotonic() - committed < tailer.POLL_SECONDS + 0.5
+            assert time.monotonic() - committed < tailer.POLL_SECONDS + 1
 
     in_loop(scene)
 

@@ -92,19 +92,34 @@ def test_nobody_listens_nobody_looks(world: World) -> None:
     asyncio.run(scene())
 
 
-def test_it_looks_each_second_and_when_it_is_woken(world: World) -> None:
+def test_it_looks_each_second(world: World) -> None:
     async def scene() -> None:
         follow = Tailer()
         group, post = join(follow, str(uuid4()))
         await came(post)
         before = world.looks
-        await asyncio.sleep(0.55)
-        assert 3 <= world.looks - before <= 7
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(1)
+        assert 4 <= world.looks - before <= 11
+        follow.leave(group, post)
+
+    asyncio.run(scene())
+
+
+def test_it_looks_when_it_is_woken_but_no_more_often_than_it_may(world: World, monkeypatch) -> None:
+    monkeypatch.setattr(tailing, "POLL_SECONDS", 60)
+    monkeypatch.setattr(tailing, "SHORTEST_REST_SECONDS", 0.1)
+
+    async def scene() -> None:
+        follow = Tailer()
+        group, post = join(follow, str(uuid4()))
+        await came(post)
+        await asyncio.sleep(0.2)
         before = world.looks
-        await asyncio.to_thread(follow.woken)
-        await asyncio.sleep(0.04)
-        assert world.looks > before
+        for _ in range(100):
+            await asyncio.to_thread(follow.woken)
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.2)
+        assert 3 <= world.looks - before <= 40
         follow.leave(group, post)
 
     asyncio.run(scene())

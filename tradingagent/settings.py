@@ -119,6 +119,13 @@ ENCRYPTION_KEYS = [
 DEBUG = env.bool("DEBUG", False)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 
+# Behind a web server that speaks TLS and says so in X-Forwarded-Proto. Only then may that header be
+# believed, and cookies be kept to https.
+HTTPS = env.bool("HTTPS", False)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 30 * 24 * 3600 if HTTPS else 0
+
 # Recorded market data, for the tests and benches that want real history.
 MARKET_DATA_DIR = Path(
     BASE_DIR, env.str("MARKET_DATA_DIR", "") or BASE_DIR.parent / "shared" / "data"

@@ -1,7 +1,10 @@
 """The settings that promises rest on: the local key, and SQLite as it must be opened."""
 
+import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -72,3 +75,26 @@ def test_sqlite_transactions_take_the_write_lock_at_once():
             cursor.execute("SELECT 1")  # nothing written yet
         with pytest.raises(sqlite3.OperationalError, match="locked"):
             other.execute("BEGIN IMMEDIATE")
+
+
+@pytest.mark.parametrize(("https", "is_refused"), [("", True), ("true", False)])
+def test_forms_behind_tls_are_taken_once_the_proxy_is_believed(https, is_refused, tmp_path):
+    """A browser sends the origin of the page; without HTTPS the site takes itself for http."""
+    asked = """
+import django
+django.setup()
+from django.middleware.csrf import CsrfViewMiddleware
+from django.test import RequestFactory
+request = RequestFactory().post(
+    "/", headers={"host": "localhost", "origin": "https://localhost", "x-forwarded-proto": "https"}
+)
+print(CsrfViewMiddleware(lambda _: None)._origin_verified(request))
+"""
+    answer = subprocess.run(
+        [sys.executable, "-c", asked],
+        cwd=settings.BASE_DIR,
+        env={**os.environ, "HTTPS": https, "LOCAL_DIR": str(tmp_path),
+             "DJANGO_SETTINGS_MODULE": "tradingagent.settings"},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert answer.stdout.strip() == str(not is_refused)

@@ -44,8 +44,8 @@ function dashOf(name) {
   return dash === "none" ? [] : dash.split(",").map((one) => parseFloat(one));
 }
 
-function percent(value) {
-  const text = Math.abs(value).toFixed(2);
+function percent(value, decimals = 2) {
+  const text = Math.abs(value).toFixed(decimals);
   const sign = Number(text) === 0 ? "" : value < 0 ? "−" : "+";
   return `${sign}${text}%`;
 }

@@ -43,12 +43,12 @@ if (host) {
   feed.ask();
 }
 
-function percent(value) {
-  const text = Math.abs(value ?? 0).toFixed(2);
+function percent(value, decimals = 2) {
+  const text = Math.abs(value ?? 0).toFixed(decimals);
   const sign = Number(text) === 0 ? "" : value < 0 ? "−" : "+";
   return `${sign}${text}%`;
 }
 
-function money(value) {
-  return value.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+function money(value, decimals = 2) {
+  return value.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
 }

@@ -8,10 +8,13 @@ const DASHES = { 3: [10, 3], 5: [4, 2], 6: [10, 3, 2, 3] };
 const BASE_DASH = [5, 4];
 const FONT_PX = 11;
 const LINE_PX = 13;
+const MINUTE = 60;
 const DAY = 86400;
+const EDGE = 24; // half the width of a time
+const MOST_DECIMALS = 8;
 
 export class Curves {
-  // `readout`: an element for the value under the pointer. `format`: value → text. `isMoney`: axis without cents.
+  // `readout`: an element for the value under the pointer. `format`: value, decimals (2 if left out) → text.
   constructor(host, { readout = null, format, hasNames = false }) {
     Object.assign(this, { host, readout, format, hasNames });
     this.zone = zoneOf(document);
@@ -50,8 +53,8 @@ export class Curves {
       scales: { y: { range: (plot, low, high) => ranged(low, high) } },
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), this.zone),
       axes: [
-        { ...axis, space: 70, size: 26, gap: 6, values: (plot, splits, index, space, step) => this.#times(splits, step) },
-        { ...axis, side: 1, size: 66, gap: 6, space: 36, values: (plot, splits) => splits.map((one) => this.format(one, true)) },
+        { ...axis, space: 70, size: 26, gap: 6, values: (plot, splits, index, space, step) => this.#times(plot, splits, step) },
+        { ...axis, side: 1, size: 66, gap: 6, space: 36, values: (plot, splits, index, space, step) => this.#values(splits, step) },
       ],
       series: [{}, ...this.series.map((one) => this.#line(one, c))],
       hooks: {
@@ -72,16 +75,24 @@ export class Curves {
     };
   }
 
-  #times(splits, step) {
+  // Each label differs from the one beside it, and none is cut at the edge.
+  #times(plot, splits, step) {
     let day = "";
     return splits.map((at) => {
       const when = new Date(at * 1000);
       const today = instantText(when, "day", this.zone);
-      if (step >= DAY) return today;
       const isNew = day !== "" && today !== day;
       day = today;
-      return isNew ? today : instantText(when, "time", this.zone);
+      if (plot.valToPos(at, "x") < EDGE) return "";
+      if (step >= DAY || isNew) return today;
+      return instantText(when, step < MINUTE ? "seconds" : "time", this.zone);
     });
+  }
+
+  #values(splits, step) {
+    let decimals = 0;
+    while (decimals < MOST_DECIMALS && !isWhole(step * 10 ** decimals)) decimals += 1;
+    return splits.map((one) => this.format(one, decimals && Math.max(2, decimals)));
   }
 
   // Names at the ends of their lines, moved apart where lines end close together.
@@ -122,7 +133,7 @@ export class Curves {
     }
     const when = instantText(new Date(this.at[index] * 1000), "short", this.zone);
     const said = this.series.filter((one) => !one.isBase && one.values[index] !== null)
-      .map((one) => (this.series.length > 2 ? `${one.name} ` : "") + this.format(one.values[index], false));
+      .map((one) => (this.series.length > 2 ? `${one.name} ` : "") + this.format(one.values[index]));
     this.readout.textContent = said.length ? `${when} · ${said.join(" · ")}` : "";
   }
 
@@ -135,6 +146,10 @@ export class Curves {
     const { width, height } = this.#size();
     if (width !== this.plot.width || height !== this.plot.height) this.plot.setSize({ width, height });
   }
+}
+
+function isWhole(value) {
+  return value > 0.5 && Math.abs(value - Math.round(value)) < 1e-6;
 }
 
 // A little air above and below; what never moved stands in the middle.

@@ -51,6 +51,6 @@ export function beginEquity(root = document) {
   ask();
 }
 
-function money(value) {
-  return value.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+function money(value, decimals = 2) {
+  return value.toLocaleString("en", { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
 }

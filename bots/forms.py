@@ -163,6 +163,8 @@ class NewBotForm(forms.Form):
             kind, _, trader = one.value.partition(":")
             if kind == RULE:
                 self._add_params(trader)
+        if not any("owner_words" in one.fields for one in self.minds):
+            del self.fields["owner_words"]
         for name, field in self.fields.items():
             if not isinstance(field.widget, (forms.RadioSelect, forms.CheckboxSelectMultiple)):
                 helped = f"help-{name} " if field.help_text else ""

@@ -51,7 +51,7 @@ def form_context(form: NewBotForm) -> dict[str, Any]:
     return {
         "form": form,
         "minds": tuple(_minds(form)),
-        "asks_words": any("owner_words" in mind.fields for mind in form.minds),
+        "asks_words": "owner_words" in form.fields,
         "profiles": tuple(_profiles(form)),
         "summary": summary(form),
         "errors": {name: [str(one) for one in form.errors.get(name, ())] for name in form.fields},

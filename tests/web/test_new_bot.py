@@ -247,7 +247,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"ema_trend-stop_context_atr": "x"}, "ema_trend-stop_context_atr", "is not a number"),
     ({"ema_trend-side": "up"}, "ema_trend-side", "valid choice"),
     ({"mind": "rule:seeded_random", "seeded_random-rate": "2"}, "seeded_random-rate", "at most 1"),
-    ({"mind": "rule:rsi_mean_reversion", "rsi_mean_reversion-low": "80"}, "rsi_mean_reversion-low", "Low 80 and high 70 must be 0 < low"),
+    ({"mind": "rule:rsi_mean_reversion", "rsi_mean_reversion-low": "80"}, "rsi_mean_reversion-low",
+     "Low 80 and high 70 must be 0 < low"),
 ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import { coloursOf, onThemeChange, withAlpha } from "./theme.js";
 const NARROW = matchMedia("(max-width: 40rem)");
 const MOST_ON_A_PHONE = 60;
 const SHOWN_AT_FIRST = 120;
+const KEPT = 1000; // candles of a page that stays open for days
 const NAMED_FILLS = 4;
 const APART = 14; // candles between two names, so that they don't cover each other
 const REACH = 0.6; // levels this many heights of the candles away still widen the scale
@@ -51,6 +52,7 @@ class Candles {
     if (told) {
       this.decimals = told.decimals ?? this.decimals;
       for (const [opened, ...row] of told.candles ?? []) this.rows.set(opened / 1000, row);
+      for (const opened of [...this.rows.keys()].sort((one, other) => one - other).slice(0, -KEPT)) this.rows.delete(opened);
       for (const fill of told.fills ?? []) this.fills.set(fill.id, fill);
       this.levels = told.levels ?? this.levels;
       this.isOpen = told.open;

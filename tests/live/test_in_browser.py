@@ -97,6 +97,28 @@ def test_new_rows_wait_for_a_reader_who_is_further_down(bot, context) -> None:
     assert complaints == []
 
 
+def test_a_row_that_moves_to_the_top_takes_no_reader_along(bot, context) -> None:
+    page, complaints = opened(context, bot)
+    expect(page.locator("#conn .word")).to_contain_text("Connected · ")
+    show = """rows => import('/static/js/live/swap.js').then(swap => swap.showParts(
+        '<ul id="sample-events" tabindex="0">' + rows.map(n => `<li id="event-${n}" data-row>event ${n}</li>`).join('')
+        + '</ul>'))"""
+    top_of = "n => document.getElementById(`event-${n}`).getBoundingClientRect().top"
+    for scrolled in ("document.scrollingElement", "document.getElementById('sample-events')"):
+        page.evaluate(show, list(range(200, 0, -1)))
+        page.evaluate("document.getElementById('event-120').scrollIntoView()")
+        before = page.evaluate(top_of, 118)
+        page.evaluate(show, [201, 120, *range(200, 120, -1), *range(119, 0, -1)])
+        assert abs(page.evaluate(top_of, 118) - before) < 2, scrolled
+        assert page.evaluate(f"{scrolled}.scrollTop") > 100
+        page.evaluate("""() => {
+            const sheet = new CSSStyleSheet();
+            sheet.replaceSync('#sample-events { height: 300px; overflow-y: auto }');
+            document.adoptedStyleSheets = [sheet];
+        }""")
+    assert complaints == []
+
+
 def test_a_page_whose_server_went_away_says_so_and_misses_nothing(bot, server, context) -> None:
     page, complaints = watched(context)
     page.clock.install()

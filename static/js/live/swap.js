@@ -6,6 +6,7 @@
 // [data-keep]          is left as it is: for what a script has drawn
 import { Idiomorph } from "../../vendor/idiomorph-0.8.0/idiomorph.esm.js";
 import { offerNews } from "./news.js";
+import { keptPlace } from "./place.js";
 
 const PASSING = ["flash-up", "flash-down", "arrive"];
 const shown = new Map(); // id → the part as it came last
@@ -26,7 +27,7 @@ function swap(old, fresh) {
   const id = fresh.id;
   const changed = [];
   const rows = new Set(rowsIn(old).map((row) => row.id));
-  const restore = keptSelection(old);
+  const restore = [keptSelection(old), keptPlace(old)];
   Idiomorph.morph(old, fresh, {
     morphStyle: "outerHTML",
     ignoreActiveValue: true,
@@ -43,7 +44,7 @@ function swap(old, fresh) {
     },
   });
   const root = document.getElementById(id);
-  restore();
+  for (const one of restore) one();
   const arrived = rowsIn(root).filter((row) => !rows.has(row.id));
   if (!document.hidden) {
     for (const [figure, direction] of changed) pass(figure, direction);

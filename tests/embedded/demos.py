@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -88,3 +89,12 @@ class Demo:
     def ended(self, seconds: float = 30) -> int:
         """Wait for its end: exit code."""
         return self.process.wait(seconds)
+
+
+def rows(folder: Path, query: str) -> list[tuple]:
+    """Ask a demo's database."""
+    database = sqlite3.connect(folder / "db.sqlite3", timeout=20)
+    try:
+        return database.execute(query).fetchall()
+    finally:
+        database.close()

@@ -15,7 +15,7 @@ from django_celery_beat.models import PeriodicTask
 
 from bots import models
 from tests.concurrency.processes import an_empty_broker, database_url, wait_for
-from tests.embedded.demos import Demo
+from tests.embedded.demos import Demo, rows
 from tradingagent.embedded.first_run import KEPT_IN
 
 pytestmark = pytest.mark.slow
@@ -33,14 +33,6 @@ TICKED = "SELECT 1 FROM django_celery_beat_periodictask WHERE total_run_count > 
 OF_CASH = """
     SELECT s.cycles, s.cash, s.equity FROM bots_botstate s JOIN bots_bot b ON s.bot_id = b.id
     WHERE b.trader = 'flat'"""
-
-
-def rows(folder: Path, query: str) -> list[tuple]:
-    database = sqlite3.connect(folder / "db.sqlite3", timeout=20)
-    try:
-        return database.execute(query).fetchall()
-    finally:
-        database.close()
 
 
 def sign_in(demo: Demo, password: str) -> str:

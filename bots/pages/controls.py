@@ -26,8 +26,9 @@ class Control:
 
 
 def start_of(bot: models.Bot) -> Control | None:
-    """The first start of a draft, the next step of its page; None for any other bot."""
-    if bot.status != BotStatus.DRAFT:
+    """The first start of a draft, the next step of its page; None for any other bot, and for one of a cohort,
+    which starts with the others."""
+    if bot.status != BotStatus.DRAFT or bot.cohort is not None:
         return None
     href = reverse("start_bot", args=[bot.pk])
     return Control(name="Start", href=href, icon="play", kind="primary")

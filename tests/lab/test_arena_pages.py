@@ -206,6 +206,12 @@ def test_the_curves_stand_in_a_table_too(at, site):
     )
 
 
+def test_no_page_offers_to_start_an_entrant_alone(at, site):
+    bot = bots_of(at.arena("flat", "buy_and_hold"))[0]
+    html = text(site.get(reverse("bot", args=[bot.pk])))
+    assert "Not started yet" in html and reverse("start_bot", args=[bot.pk]) not in html
+
+
 def test_before_the_start_the_page_says_so(at, site):
     arena = at.arena("flat", "buy_and_hold")
     html = text(site.get(reverse("arena", args=[arena.pk])))

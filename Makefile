@@ -7,6 +7,7 @@
 
 VENV := .venv
 PY := $(VENV)/bin/python
+RUNTIME := $(VENV)/.installed-runtime
 STAMP := $(VENV)/.installed
 PACKAGES := tradingagent market llm risk bots
 
@@ -22,7 +23,7 @@ help: ## list these commands
 setup: $(STAMP) ## make .venv and install everything into it (does nothing when up to date)
 
 # A .venv whose Python has gone away is made again.
-$(STAMP): requirements.txt requirements-dev.txt $(if $(realpath $(PY)),,FORCE)
+$(RUNTIME): requirements.txt $(if $(realpath $(PY)),,FORCE)
 	@found=; without_pip=; \
 	for python in $(CANDIDATES); do \
 	  "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
@@ -39,16 +40,22 @@ $(STAMP): requirements.txt requirements-dev.txt $(if $(realpath $(PY)),,FORCE)
 	  && "$(PY)" -m pip --version >/dev/null 2>&1; \
 	then echo "Updating $(VENV)"; \
 	else echo "Making $(VENV) with $$("$$found" --version)"; "$$found" -m venv --clear $(VENV); fi
-	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	@echo "Installing what it needs into $(VENV) (a minute or two) …"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-run: setup ## pages and paper traders at http://localhost:8000 (VENUE=binanceusdm: real prices; PORT=n)
+$(STAMP): $(RUNTIME) requirements-dev.txt
+	@echo "Installing the tools of development into $(VENV) …"
+	@$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	@touch $@
+
+run: $(RUNTIME) ## pages and paper traders at http://localhost:8000 (VENUE=binanceusdm: real prices; PORT=n)
 	@$(PY) manage.py demo $(if $(VENUE),--venue "$(VENUE)")
 
-reset: setup ## delete what `make run` keeps in .local, to start anew; asks first
+reset: $(RUNTIME) ## delete what `make run` keeps in .local, to start anew; asks first
 	@$(PY) manage.py reset
 
-replay: setup ## replay the simulated market with the baseline traders, in the terminal
+replay: $(RUNTIME) ## replay the simulated market with the baseline traders, in the terminal
 	$(PY) manage.py replay --simulated --days 14 --timeframe 15m --risk raw --size 0.15
 
 test: setup ## the test suite; needs no service

@@ -5,9 +5,9 @@ look, so that figures, sums and positions agree. The trap avoided: a total over 
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -21,11 +21,11 @@ from bots.domain.bot import BotMode, BotStatus
 from bots.live.topics import Part, Topic, register
 from bots.pages.bot_lists import groups_of, with_sparks
 from bots.pages.figures_of_all import drawdown_of, exposure_of, model_cost_of, terms_of
+from bots.pages.matters import matters_of
 from bots.pages.stories import Story, feed
-from bots.queries import BotLine, HaltLine, Money, OpenPosition, Today, Total
+from bots.queries import BotLine, Money, OpenPosition, Today, Total
 from bots.templatetags.parts import away
 from market.domain.numbers import ZERO, round_to_tick
-from risk.domain import TradingState
 from tradingagent.accounts.access import NotYours, visible
 from tradingagent.accounts.models import User
 
@@ -75,17 +75,6 @@ class ShownStory:
     bot: str
     href: str
     show: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Matter:
-    """Something that a person should look at."""
-
-    kind: str
-    title: str
-    text: str
-    href: str
-    at: datetime | None = None
 
 
 # --- Whose, and which money ------------------------------------------------------------------------
@@ -138,7 +127,9 @@ def moving(subject: Dashboard) -> dict[str, Any]:
         [line.stand for line in portfolio.bots], queries.midnight(subject.user.time_zone, now)
     )
     today = sum((days[line.id] for line in lines), Today())
-    staked = queries.at_stake([line.stand for line in lines], portfolio.prices)
+    staked = queries.at_stake([line.stand for line in portfolio.bots], portfolio.prices)
+    ids = {line.id for line in lines}
+    held = [one for one in staked.positions if one.bot_id in ids]
     halts = queries.halts_over(subject.user)
     return {
         "total": chosen,
@@ -151,12 +142,12 @@ def moving(subject: Dashboard) -> dict[str, Any]:
         "drawdown": drawdown_of(lines),
         "model": model_cost_of(lines, today),
         "models": sum(line.asks_model for line in lines),
-        "positions": tuple(_position(one) for one in staked.positions),
-        "all_stops_rest": all(one.stop_rests for one in staked.positions),
+        "positions": tuple(_position(one) for one in held),
+        "all_stops_rest": all(one.stop_rests for one in held),
         "stories": _stories(lines),
         "bot_groups": groups_of(portfolio.bots, with_sparks(portfolio.bots, days, now)),
         "halts": halts,
-        "matters": tuple(_matters(lines, staked.positions, halts)),
+        "matters": tuple(matters_of(portfolio.bots, staked.positions, halts)),
         "chart_version": _version(lines, chosen),
     }
 
@@ -227,42 +218,6 @@ def _id_of(story: Story) -> str:
     """Two exits may fall into one instant, so theirs tells what ended, too."""
     what = "" if story.cycle_id else f"-{zlib.crc32(story.title.encode()):x}"
     return f"story-{story.bot_id.hex}-{story.since.timestamp():.0f}{what}"
-
-
-def _matters(
-    lines: Sequence[BotLine], positions: Sequence[OpenPosition], halts: Sequence[HaltLine]
-) -> Iterator[Matter]:
-    """Halts in force, bots that their breakers hold back, positions whose stop is not known to rest."""
-    names = {line.id: line.name for line in lines}
-    for halt in halts:
-        if halt.bot_id is None or halt.bot_id in names:
-            whom = "All bots" if halt.bot_id is None else names[halt.bot_id]
-            yield Matter(
-                kind="halt",
-                title=f"{whom} halted by {halt.halted_by}",
-                text=halt.reason or "Nothing that opens a position leaves until a person resumes.",
-                href=reverse("bots") if halt.bot_id is None else reverse("bot", args=[halt.bot_id]),
-                at=halt.halted_at,
-            )
-    for line in lines:
-        if line.trading_state is not TradingState.ACTIVE:
-            is_halted = line.trading_state is TradingState.HALTED
-            yield Matter(
-                kind="halt" if is_halted else "warn",
-                title=f"{line.name} {'has halted itself' if is_halted else 'may only close'}",
-                text="It fell too far below its peak: resume it by hand."
-                if is_halted
-                else "A limit on losses or data holds it back; exits and stops work.",
-                href=reverse("bot", args=[line.id]),
-            )
-    for one in positions:
-        if one.held.stop_price is not None and not one.stop_rests:
-            yield Matter(
-                kind="warn",
-                title=f"{one.bot}: the stop of {one.held.base} is not known to rest",
-                text="The desk places it again with its next look, or closes the position.",
-                href=reverse("bot", args=[one.bot_id]),
-            )
 
 
 def _version(lines: Sequence[BotLine], total: Total) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from bots.queries import BotLine, Today, Total
+from bots.templatetags.parts import meter_state
 from market.domain.numbers import ZERO
 
 
@@ -22,6 +23,11 @@ class Use:
     of: Decimal
     soft: Decimal | None = None
     bot: str = ""
+
+    @property
+    def state(self) -> str:
+        """As its meter's: near, hit or ""."""
+        return meter_state(self.used)
 
 
 def terms_of(today: Today, lines: Sequence[BotLine]) -> tuple[tuple[str, Decimal], ...]:

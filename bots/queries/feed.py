@@ -54,7 +54,7 @@ def doings_of(bots: Sequence[UUID], cycles: int = MOST_CYCLES) -> Doings:
     """What these bots did last. Four queries."""
     count = max(1, min(cycles, MOST_CYCLES))
     found = _ended().filter(bot__in=bots).defer("record")
-    since = _nth_newest(bots, count)
+    since = nth_newest(bots, count)
     if since is not None:
         found = found.filter(started_at__gte=since)
     rows = list(found.order_by("-started_at", "-pk")[:count])
@@ -78,7 +78,7 @@ def orders_in(cycles: Iterable[UUID]) -> Mapping[UUID, tuple[SentOrder, ...]]:
     return {cycle_id: tuple(sent) for cycle_id, sent in orders.items()}
 
 
-def _nth_newest(bots: Sequence[UUID], count: int) -> datetime | None:
+def nth_newest(bots: Sequence[UUID], count: int) -> datetime | None:
     """The latest instant since which some bot alone has that many cycles; None when none has so many."""
     latest = _ended().filter(bot=OuterRef("pk")).order_by("-started_at")
     nth = Subquery(latest.values("started_at")[count - 1 : count])

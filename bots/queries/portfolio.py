@@ -45,7 +45,8 @@ class BotLine:
     missing it is that of the last mark, and says so. `pnl` = equity − deposits + withdrawals;
     `return_fraction` = pnl ÷ what was paid in (None when nothing is left of that). `drawdown_fraction`:
     how far equity stands below its peak (0–1, ≥ 0). `last_cycle`: the one that began last. `mind`: a
-    baseline's or a model profile's name; `asks_model` tells which. `stand`: the rows behind it, for queries that go on from here.
+    baseline's or a model profile's name; `asks_model` tells which. `stand`: the rows behind it, for queries
+    that go on from here.
     """
 
     id: UUID

@@ -157,6 +157,27 @@ def test_paper_and_live_and_currencies_are_kept_apart(client, ann):
     assert 'data-live="dashboard:paper-usdc"' in usdc and 'data-live="dashboard"' in real
 
 
+def test_days_and_positions_of_one_money_are_its_own(client, ann):
+    paper, real = paper_bot(ann, name="paper"), live_bot(ann, name="real", capital=D(70))
+    hold(paper, [(SYMBOL, "1", "100")])
+    hold(real, [(OTHER, "1", "10")])
+    price(SYMBOL, "103")
+    price(OTHER, "12")
+    fill(paper, 2)
+
+    shown = client.get("/?money=paper-usdt").context
+    real_shown = client.get("/").context
+
+    assert [one.one.bot for one in shown["positions"]] == ["paper"]
+    assert (shown["today"].net, real_shown["today"].net) == (3, 2)
+    assert {one.bot for one in shown["stories"]} == {"paper"} and not real_shown["stories"]
+    said = [(one.title, one.mode) for one in real_shown["matters"]]
+    assert said == [
+        (one.title, one.mode) for one in shown["matters"]
+    ]  # a problem is one wherever you look
+    assert {mode for _, mode in said} == {"LIVE", "PAPER"}
+
+
 @pytest.mark.parametrize("money", ["paper-eur", "live-usdt", "nonsense", "paper"])
 def test_money_that_no_bot_has_is_not_there(client, ann, money):
     paper_bot(ann)

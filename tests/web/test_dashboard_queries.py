@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bots import models, queries
 from bots.queries.curves import curves_of
-from bots.queries.feed import doings_of
+from bots.queries.feed import doings_of, nth_newest
 from bots.queries.today import Today
 from bots.queries.worth import stands_of
 from market.instrument_rows import row_of
@@ -387,3 +387,13 @@ def test_trades_older_than_the_cycles_are_not_told(bot):
     found = doings_of([bot.pk], cycles=2)
 
     assert [trade.closed_at for _, trade in found.trades] == [BEGAN + n * MINUTE for n in (9, 5)]
+
+
+def test_no_more_is_read_than_the_busiest_makes_necessary(ann, bot):
+    """The rows before the n-th newest of one bot are not among the n newest of all."""
+    rare = paper_bot(ann)
+    cycles(bot, *range(100, 120))
+    cycles(rare, *range(1, 9))
+
+    assert nth_newest([bot.pk, rare.pk], 5) == BEGAN + 115 * MINUTE
+    assert nth_newest([bot.pk, rare.pk], 50) is None

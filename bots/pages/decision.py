@@ -6,9 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from bots import models
-from bots.pages import evidence
+from bots.pages import evidence, executed
 from bots.pages.bot import mode_words, rule_name, took
 from bots.pages.bot_charts import listed
+from bots.pages.rulings import rulings_of
 from bots.pages.stories import story_of
 from bots.queries.decision import DecisionDetail, recheck
 from bots.queries.feed import SentOrder, orders_in
@@ -36,8 +37,8 @@ def decision_context(
     orders: tuple[SentOrder, ...] = orders_in([cycle.pk]).get(cycle.pk, ())
     ended = line.ended_at
     trades = () if ended is None else ended_between(cycle.bot, line.started_at, ended)
-    rulings = evidence.rulings(record, detail.steps)
-    done = evidence.done(detail)
+    rulings = rulings_of(record, detail.steps)
+    done = executed.done(detail)
     said = record.get("decision") or {}
     asked = evidence.asked(record)
     names, saw = evidence.saw(record)
@@ -68,7 +69,7 @@ def decision_context(
         "rulings": rulings,
         "done": done,
         "is_protected": any(one.executed.order.purpose is OrderPurpose.STOP for one in done),
-        "fees": tuple(evidence.fees_of(done).items()),
+        "fees": tuple(executed.fees_of(done).items()),
         "asked": asked,
         "timing": () if asked is None or ended is None else _timing(asked, ended - line.started_at),
         "prompts": evidence.prompts(record),

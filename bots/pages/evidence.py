@@ -1,4 +1,4 @@
-"""A decision as a story: what it saw, what it said, what the limits did, what was executed, what it cost.
+"""What a decision saw and said, and what asking cost, read off its audit record.
 
 Pure: it reads the audit record as it was stored, in JSON's own types, and shows nothing that is not there. The
 trap avoided: a record of another shape (an older one, a rule's, one of a cycle that asked nobody) that takes the
@@ -10,20 +10,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
-from pydantic import TypeAdapter, ValidationError
-
-from bots.pages.codes import clamp_words, denial_words
 from bots.pages.wishes import base_of
-from bots.queries.decision import DecisionDetail, Executed
-from bots.templatetags.figures import leverage, price, quantity
+from bots.templatetags.figures import price
 from llm.domain import DecisionAction, DecisionOutcome
-from market.domain.enums import OrderPurpose, OrderStatus, PositionSide
 from market.domain.numbers import ZERO, plain
-from risk.domain import Code, Limits
 
 Record = Mapping[str, Any]
 
-BPS: Final = 10_000
 SHOWN_INDICATORS: Final = ("RSI14", "EMA20", "RSI7", "MACD", "ATR14")
 MOST_INDICATORS: Final = 2
 
@@ -54,45 +47,6 @@ class Wish:
     fraction: Decimal | None
     gives_up_when: str
     why: str
-    step: Decimal | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cut:
-    """One thing that a limit did: its code with its numbers, words, and the change where there is one."""
-
-    code: str
-    numbers: str
-    words: str
-    before: str = ""
-    after: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RulingShown:
-    """What became of one wish: approved, clamped or denied."""
-
-    word: str
-    title: str
-    note: str
-    cuts: tuple[Cut, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """An order and what came of it. `fee` in the currency of its fills; `slippage_bps` above zero: worse than
-    the price that was judged."""
-
-    executed: Executed
-    name: str
-    base: str
-    price: Decimal | None
-    fee: Decimal | None
-    fee_currency: str
-    slippage_bps: Decimal | None
-    state: str
-    kind: str
-    drawn: str
     step: Decimal | None
 
 
@@ -159,24 +113,6 @@ def noted(record: Record) -> tuple[str, ...]:
     return (*(_decision(record).get("notes") or []), *(plan.get("notes") or []))
 
 
-def rulings(record: Record, steps: Mapping[str, Decimal]) -> tuple[RulingShown, ...]:
-    """What the limits did, in the order in which it was to be sent."""
-    limits = _limits(record)
-    verdict = record.get("verdict") or {}
-    return tuple(_ruling(one, limits, steps) for one in verdict.get("rulings") or [])
-
-
-def done(detail: DecisionDetail) -> tuple[Done, ...]:
-    """The orders of the decision against the prices that they were judged at, each with its protection."""
-    judged = _references(detail.record or {})
-    symbols = list(dict.fromkeys(one.order.symbol for one in detail.orders))
-    in_order = sorted(
-        detail.orders,
-        key=lambda one: (symbols.index(one.order.symbol), one.order.purpose.is_protection),
-    )
-    return tuple(_done(one, judged, detail.steps) for one in in_order)
-
-
 def asked(record: Record) -> Asked | None:
     """What the model was asked and what it cost; None where no model was."""
     tries = _decision(record).get("completions") or []
@@ -204,6 +140,14 @@ def prompts(record: Record) -> tuple[tuple[Mapping[str, Any], Mapping[str, Any] 
         (prompt, answers[index] if index < len(answers) else None)
         for index, prompt in enumerate(said.get("prompts") or [])
     )
+
+
+def recomputable(record: Record) -> tuple[str, ...]:
+    """The stages whose inputs stand in the record, so that they can be computed anew."""
+    said = _decision(record)
+    prompted = ("prompt", "reading") if said.get("prompts") and said.get("facts") else ()
+    judged = ("plan", "verdict") if record.get("context") else ()
+    return (*prompted, *judged)
 
 
 HELD_BECAUSE: Final[Mapping[DecisionOutcome, str]] = {
@@ -295,161 +239,3 @@ def _wish(item: Mapping[str, Any], steps: Mapping[str, Decimal]) -> Wish:
         why=item["justification"],
         step=steps.get(item["symbol"]),
     )
-
-
-# --- What the limits did -----------------------------------------------------------------------------
-
-
-def _limits(record: Record) -> Limits | None:
-    try:
-        return TypeAdapter(Limits).validate_python(record.get("limits"))
-    except ValidationError:
-        return None
-
-
-def _ruling(
-    one: Mapping[str, Any], limits: Limits | None, steps: Mapping[str, Decimal]
-) -> RulingShown:
-    intent, approved = one["intent"], one["approved"]
-    denials = [denial for denial in (one["denial"], *one["refused_parts"]) if denial is not None]
-    clamps = (
-        () if approved is None else tuple(_clamp(clamp, intent, limits) for clamp in one["clamps"])
-    )
-    word = "denied" if approved is None else "clamped" if clamps or denials else "approved"
-    return RulingShown(
-        word=word,
-        title=_intent_title(intent, steps.get(intent["symbol"])),
-        note=_NOTES[word],
-        cuts=(*clamps, *(_denial(denial) for denial in denials)),
-    )
-
-
-_NOTES: Final = {
-    "approved": "as it was asked for",
-    "clamped": "allowed, but not all of it",
-    "denied": "nothing was sent",
-}
-
-
-def _intent_title(intent: Mapping[str, Any], step: Decimal | None) -> str:
-    base = base_of(intent["symbol"])
-    if "purpose" not in intent:
-        moved = [
-            f"{name} to {price(Decimal(intent[key]), step)}"
-            for name, key in (("stop", "stop_price"), ("target", "target_price"))
-            if intent[key] is not None
-        ]
-        return f"Move the {' and the '.join(moved)} of {base}"
-    size = intent["quote_quantity"] or intent["quantity"]
-    is_short = PositionSide(intent["side"]) is PositionSide.SHORT
-    match OrderPurpose(intent["purpose"]):
-        case OrderPurpose.ENTRY:
-            verb = "Sell" if is_short else "Buy"
-            return f"{verb} {quantity(Decimal(size))} {base}{' short' if is_short else ''}"
-        case OrderPurpose.CLOSE:
-            return f"Close the {'short' if is_short else 'long'} of {base}"
-        case _:
-            return f"Close {quantity(Decimal(size))} of the {'short' if is_short else 'long'} of {base}"
-
-
-def _clamp(clamp: Mapping[str, Any], intent: Mapping[str, Any], limits: Limits | None) -> Cut:
-    code, before, after = clamp["code"], Decimal(clamp["before"]), Decimal(clamp["after"])
-    if code == Code.MAX_LEVERAGE:
-        shown = (leverage(before), leverage(after))
-    else:
-        shown = (quantity(before), f"{quantity(after)} {base_of(intent['symbol'])}")
-    return Cut(
-        code=code,
-        numbers=f"wanted={plain(before)} allowed={plain(after)}",
-        words=clamp_words(code, limits),
-        before=shown[0],
-        after=shown[1],
-    )
-
-
-def _denial(denial: Mapping[str, Any]) -> Cut:
-    context = denial["context"]
-    return Cut(
-        code=denial["code"],
-        numbers=" ".join(f"{name}={value}" for name, value in context.items()),
-        words=denial_words(denial["code"], context),
-    )
-
-
-# --- What was executed -------------------------------------------------------------------------------
-
-
-def _references(record: Record) -> Mapping[tuple[str, str], Decimal]:
-    """The price that each approved order was judged at, by symbol and purpose."""
-    found = {}
-    for one in (record.get("verdict") or {}).get("rulings") or []:
-        intent = one["approved"]
-        if intent is not None and "purpose" in intent:
-            found[intent["symbol"], intent["purpose"]] = Decimal(intent["reference_price"])
-    return found
-
-
-_NAMES: Final[Mapping[OrderPurpose, str]] = {
-    OrderPurpose.ENTRY: "to open",
-    OrderPurpose.REDUCE: "to reduce",
-    OrderPurpose.CLOSE: "to close",
-    OrderPurpose.STOP: "stop",
-    OrderPurpose.TARGET: "target",
-}
-_STATES: Final[Mapping[OrderStatus, tuple[str, str, str]]] = {
-    OrderStatus.FILLED: ("Filled", "ok", "check"),
-    OrderStatus.PARTIALLY_FILLED: ("Filled in part", "ok", "check"),
-    OrderStatus.ACCEPTED: ("Resting", "ok", "check"),
-    OrderStatus.TRIGGERED: ("Triggered", "ok", "check"),
-    OrderStatus.UNKNOWN: ("Not answered yet", "warn", "warn"),
-    OrderStatus.REJECTED: ("Refused by the venue", "bad", "ban"),
-    OrderStatus.DENIED: ("Denied before it left", "bad", "ban"),
-    OrderStatus.NEVER_ARRIVED: ("Never arrived", "warn", "warn"),
-    OrderStatus.CANCELED: ("Cancelled", "", "x"),
-    OrderStatus.EXPIRED: ("Ended unfilled", "", "x"),
-}
-
-
-def _done(
-    one: Executed, judged: Mapping[tuple[str, str], Decimal], steps: Mapping[str, Decimal]
-) -> Done:
-    order = one.order
-    filled = order.average_price
-    reference = judged.get((order.symbol, order.purpose))
-    slippage = None
-    if filled is not None and reference:
-        slippage = (filled / reference - 1) * order.side.sign * BPS
-    state, kind, drawn = _STATES.get(order.status, ("On its way", "", "send"))
-    if order.status in (OrderStatus.CANCELED, OrderStatus.EXPIRED) and order.filled_quantity:
-        state, kind, drawn = "Filled in part", "ok", "check"
-    currencies = {fill.fee_currency for fill in one.fills}
-    return Done(
-        executed=one,
-        name=f"{order.side.capitalize()} {_NAMES[order.purpose]}",
-        base=base_of(order.symbol),
-        price=filled or order.trigger_price or order.price,
-        fee=sum((fill.fee for fill in one.fills), ZERO) if len(currencies) == 1 else None,
-        fee_currency=next(iter(currencies), ""),
-        slippage_bps=slippage,
-        state=state,
-        kind=kind,
-        drawn=drawn,
-        step=steps.get(order.symbol),
-    )
-
-
-def recomputable(record: Record) -> tuple[str, ...]:
-    """The stages whose inputs stand in the record, so that they can be computed anew."""
-    said = _decision(record)
-    prompted = ("prompt", "reading") if said.get("prompts") and said.get("facts") else ()
-    judged = ("plan", "verdict") if record.get("context") else ()
-    return (*prompted, *judged)
-
-
-def fees_of(shown: Sequence[Done]) -> dict[str, Decimal]:
-    """What all fills took, by currency."""
-    total: dict[str, Decimal] = {}
-    for one in shown:
-        if one.fee is not None:
-            total[one.fee_currency] = total.get(one.fee_currency, ZERO) + one.fee
-    return total

@@ -168,7 +168,7 @@ def test_counts_of_tabs_follow(bot, browse) -> None:
     expect(page.locator("#conn .word")).to_contain_text("Connected · ")
     expect(page.locator("[data-count=positions]")).to_have_text("1")
 
-    apart(lambda: (hold_also(bot), tell(bot)))
+    apart(hold_also, bot)
 
     expect(page.locator("[data-count=positions]")).to_have_text("2")
 
@@ -178,6 +178,7 @@ def hold_also(bot: models.Bot) -> None:
         bot=bot, symbol="ETH/USDT:USDT", base="ETH", contract_size=D(1), quantity=D(1),
         entry_cost=D(1700), margin=D(340), leverage=D(5), opened_at=timezone.now(),
     )  # fmt: skip
+    tell(bot)
 
 
 def test_closing_asks_in_a_sheet(bot, browse) -> None:

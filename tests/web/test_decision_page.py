@@ -15,6 +15,7 @@ from django.urls import reverse
 
 from bots import models, runtime, stored_record
 from bots.pages import evidence
+from bots.pages.rulings import rulings_of
 from llm.domain import Completion, DecisionAction, Usage
 from llm.providers.scripted import ScriptedChat
 from llm.traders.llm_trader import LLMTrader
@@ -296,7 +297,7 @@ def test_an_empty_record_shows_nothing_and_breaks_nothing():
     for record in ({}, {"decision": None, "plan": None, "verdict": None, "context": None}):
         assert evidence.saw(record) == ((), ())
         found: tuple[Any, ...] = (
-            evidence.wishes(record, {}), evidence.rulings(record, {}), evidence.marks(record),
+            evidence.wishes(record, {}), rulings_of(record, {}), evidence.marks(record),
             evidence.left_out(record), evidence.noted(record), evidence.account(record),
             evidence.recomputable(record), evidence.prompts(record),
         )  # fmt: skip

@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run reset replay test check bench chaos fmt css docs screenshots lock wheels FORCE
+.PHONY: help setup run reset replay test browser check bench chaos fmt css docs screenshots lock wheels FORCE
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -59,7 +59,10 @@ replay: $(RUNTIME) ## replay the simulated market with the baseline traders, in 
 	$(PY) manage.py replay --simulated --days 14 --timeframe 15m --risk raw --size 0.15
 
 test: setup ## the test suite; needs no service
-	$(PY) -m pytest -n auto
+	$(PY) -m pytest -n auto -m "not browser"
+
+browser: setup ## the tests of pages in a real browser (needs chromium)
+	$(PY) -m pytest -n auto -m browser
 
 check: setup ## style, types, import contracts, migrations, security
 	$(PY) -m ruff check .

@@ -1,6 +1,8 @@
 """What the terminal shows: the banner, and no more of the logs than a person can read."""
 
 import logging
+from errno import EIO
+from io import StringIO
 
 import pytest
 
@@ -8,6 +10,7 @@ from tradingagent.accounts.models import User
 from tradingagent.embedded.banner import banner
 from tradingagent.embedded.first_run import Login
 from tradingagent.embedded.logs import OnceAMinute, log_to_terminal
+from tradingagent.embedded.management.commands.demo import Command
 from tradingagent.embedded.server import PortTaken, address_of, listen
 
 
@@ -59,6 +62,17 @@ def test_a_server_is_named_without_its_password(shown):
 
     assert "trading on db.example.org" in text
     assert "geheim" not in text
+
+
+class ClosedTerminal(StringIO):
+    """Somebody has closed the window."""
+
+    def write(self, text: str) -> int:
+        raise OSError(EIO, "Input/output error")
+
+
+def test_a_terminal_that_was_closed_ends_nothing():
+    Command(stdout=ClosedTerminal()).say("Stopped.")
 
 
 # --- logs ------------------------------------------------------------------------------------------

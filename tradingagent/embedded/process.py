@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from django.conf import settings
@@ -61,7 +62,8 @@ def give_up_pending() -> None:
 def leave(code: int) -> None:
     """End the process now: threads that wait for a model or a venue do not keep it."""
     connection.close()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # nobody reads it any more
+            stream.flush()
     logging.shutdown()
     os._exit(code)

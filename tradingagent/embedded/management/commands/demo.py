@@ -1,6 +1,7 @@
 """`manage.py demo`: the whole system in one process, with a user and traders to look at."""
 
 from argparse import ArgumentParser
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -55,7 +56,10 @@ class Command(BaseCommand):
         except DatabaseError as error:
             raise CommandError(f"the database can't be used: {error}".splitlines()[0]) from None
         if died is not None:
-            self.stderr.write(self.style.ERROR(f"{died}: everything was ended. Start it again."))
+            with suppress(OSError):
+                self.stderr.write(
+                    self.style.ERROR(f"{died}: everything was ended. Start it again.")
+                )
         else:
             self.say("Stopped.")
         process.leave(0 if died is None else 1)
@@ -89,6 +93,8 @@ class Command(BaseCommand):
         return process.serve(listening, signals, on_ready)
 
     def say(self, text: str) -> None:
-        """One line, at once: whoever waits wants to see that something goes on."""
-        self.stdout.write(text)
-        self.stdout.flush()
+        """One line, at once: whoever waits wants to see that something goes on. A terminal that was closed is
+        no reason not to."""
+        with suppress(OSError):
+            self.stdout.write(text)
+            self.stdout.flush()

@@ -95,6 +95,7 @@ def test_an_empty_list_says_what_an_arena_is_and_what_to_do(at, site):
 
 def test_the_list_names_the_state_of_each(at, site):
     at.started("flat", "buy_and_hold")
+    at.tick("100")
     at.arena("flat", name="Next")
     html = text(site.get(reverse("arenas")))
     assert html.index("Next") < html.index("Season 1")

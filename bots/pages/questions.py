@@ -120,35 +120,45 @@ def ask_flatten(stakes: Stakes, bot: models.Bot) -> Question:
 
 def ask_resume(stakes: Stakes, halts: Sequence[HaltLine], bot: models.Bot | None) -> Question:
     """Let bots open positions again? `halts`: those in force, as the user may see them."""
-    covering = [one for one in halts if one.bot_id == (bot and bot.pk)]
-    facts = list(_why(covering, stakes, bot))
-    facts.append(
-        "From then on their decisions open positions again, within their limits."
-        if bot is None
-        else "From then on its decisions open positions again, within its limits."
+    mine = [
+        one for one in halts if one.scope != models.HaltScope.ALL and one.bot_id == (bot and bot.pk)
+    ]
+    stopped = bot is not None and any(
+        line.trading_state is TradingState.HALTED for line in stakes.bots
     )
+    facts = list(_why(mine, halts, is_stopped=stopped))
+    their = "their" if bot is None else "its"
+    if mine or stopped:
+        facts.append(f"From then on {their} decisions open positions again, within {their} limits.")
     return Question(
         title="Resume trading?" if bot is None else f"Resume {bot.name}?",
         facts=tuple(facts),
         action=reverse("resume"),
-        buttons=(Button(text="Resume", icon="play", kind="primary"),),
-        stay="Stay halted",
+        buttons=(Button(text="Resume", icon="play", kind="primary"),) if mine or stopped else (),
+        stay="Stay halted" if mine or stopped else "Back",
         stay_href=_page_of(bot),
-        reason="Why now, for the audit trail",
+        reason="Why now, for the audit trail" if mine or stopped else "",
         hidden={} if bot is None else {"bot": str(bot.pk)},
     )
 
 
-def _why(halts: Sequence[HaltLine], stakes: Stakes, bot: models.Bot | None) -> Iterator[str]:
-    for halt in halts:
-        reason = f": “{halt.reason}”" if halt.reason else ""
-        whom = "everyone" if halt.scope == models.HaltScope.ALL else "them" if bot is None else "it"
-        yield f"{halt.halted_by} halted {whom} on {halt.halted_at:%d %b %Y, %H:%M} UTC{reason}."
-    stopped = any(line.trading_state is TradingState.HALTED for line in stakes.bots)
-    if bot is not None and stopped:
+def _why(mine: Sequence[HaltLine], halts: Sequence[HaltLine], *, is_stopped: bool) -> Iterator[str]:
+    """What holds these bots back, and who alone can end it."""
+    for halt in mine:
+        whom = "all bots" if halt.bot_id is None else "this bot"
+        yield f"{_who_halted(halt, whom)}."
+    if is_stopped:
         yield "It halted itself at its hard drawdown; its peak starts anew at what it is worth now."
-    if not halts and not (bot is not None and stopped):
-        yield "No halt of yours is in force here."
+    if not mine and not is_stopped:
+        yield "Nothing that you could resume is halted here."
+    for halt in halts:
+        if halt.scope == models.HaltScope.ALL:
+            yield f"{_who_halted(halt, 'everyone')}: only the operator can resume that."
+
+
+def _who_halted(halt: HaltLine, whom: str) -> str:
+    reason = f" (“{halt.reason}”)" if halt.reason else ""
+    return f"{halt.halted_by} halted {whom} on {halt.halted_at:%d %b %Y, %H:%M} UTC{reason}"
 
 
 def _page_of(bot: models.Bot | None) -> str:

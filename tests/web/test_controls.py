@@ -5,7 +5,6 @@ from uuid import uuid4
 
 import pytest
 from django.contrib.messages import get_messages
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
@@ -45,7 +44,7 @@ def url(name: str, bot: models.Bot) -> str:
     return reverse(name, args=[bot.pk])
 
 
-def ask(client: Client, name: str, bot: models.Bot, **fields: Any) -> HttpResponse:
+def ask(client: Client, name: str, bot: models.Bot, **fields: Any) -> Any:
     return client.post(url(name, bot), fields)
 
 
@@ -436,7 +435,7 @@ def test_resuming_asks_and_keeps_who_and_why(client, ann, bot):
     question = client.get(reverse("resume")).content.decode()
     answer = client.post(reverse("resume"), {"reason": "it is over"})
 
-    assert "ann@example.org halted them on" in question and "“exchange notice”" in question
+    assert "ann@example.org halted all bots on" in question and "“exchange notice”" in question
     halt = models.TradingHalt.objects.get()
     assert halt.resumed_by == ann.email
     entry = AuditEntry.objects.get(action="resume")
@@ -457,10 +456,22 @@ def test_a_wider_halt_goes_on_and_is_named(client, ann, bot):
 def test_nobody_resumes_the_operators_halt(client, bot):
     services.halt(by="operator")
 
+    question = client.get(reverse("resume")).content.decode()
     answer = client.post(reverse("resume"))
 
+    assert "operator halted everyone on" in question
+    assert "only the operator can resume that" in question and ">Resume</button>" not in question
     assert said(answer) == ["Nothing is halted here."]
     assert models.TradingHalt.objects.get().resumed_at is None
+
+
+def test_who_halted_itself_can_be_resumed_by_hand(client, bot):
+    models.BotState.objects.filter(bot=bot).update(trading_state="HALTED")
+
+    question = client.get(reverse("resume"), {"bot": str(bot.pk)}).content.decode()
+
+    assert "It halted itself at its hard drawdown" in question
+    assert "play" in question and "Resume</button>" in question
 
 
 @pytest.mark.parametrize(

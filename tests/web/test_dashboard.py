@@ -245,7 +245,7 @@ def test_exposure_is_measured_against_all_limits_together(ann):
     price(SYMBOL, "100")
     found = queries.portfolio(ann)
 
-    use = exposure_of(found.bots, found.totals[0])
+    use: Any = exposure_of(found.bots, found.totals[0])
 
     assert (use.now, use.of, use.used) == (D("0.1"), D("2.5"), D("0.04"))  # 1 and 4 times
 
@@ -283,7 +283,7 @@ def test_budgets_count_for_who_asks_a_model(ann):
 
     use = model_cost_of(queries.bots_of(ann), queries.Today(model=D("-1.25")))
 
-    assert (use.now, use.of, use.used) == (D("1.25"), 5, D("0.25"))
+    assert (use.now, use.of, use.used) == (D("1.25"), D(5), D("0.25"))
 
 
 @pytest.mark.parametrize(

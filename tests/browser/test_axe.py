@@ -1,0 +1,189 @@
+"""What keeps people out of a page, as axe-core finds it: on every page, dark and light, wide and on a phone.
+
+The pages show what was really traded, on the test's own database, where nothing moves meanwhile. What stands
+folded is unfolded first, for nobody is kept out of what is not there.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from django.urls import reverse
+from playwright.sync_api import BrowserContext, Page
+
+from bots import models, services
+from bots.lab import services as lab
+from bots.lab.models import Arena
+from llm.domain import DecisionOutcome
+from risk.models import RiskProfile
+from tests.browser.visitors import PASSWORD
+from tests.browsers import Server, apart, browsing
+from tests.live.stage import cookie_of
+from tests.web.scenes import BTC, ETH, STEP, Mind, closes, enters, fails, scene_of
+from tradingagent.accounts.models import User
+
+pytestmark = [
+    pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True),
+]  # fmt: skip
+
+WIDE: dict = {"width": 1440, "height": 900}
+PHONE: dict = {"width": 375, "height": 812}
+ALL: dict = {"resultTypes": ["violations"]}
+COLOURS: dict = ALL | {"runOnly": ["color-contrast"]}
+LOOKS = (("dark", WIDE, ALL), ("light", PHONE, ALL))
+FOUR_LOOKS = (*LOOKS, ("dark", PHONE, COLOURS), ("light", WIDE, COLOURS))
+"""What a theme changes are the colours alone; the other two looks are those of the pages with most parts."""
+RUN = """async ([within, options]) => (await axe.run(within, options)).violations.flatMap(found =>
+    found.nodes.map(node => `${found.id}: ${node.target.join(" ")}`))"""
+UNFOLD = "document.querySelectorAll('details').forEach(one => one.open = true)"
+"""Opens what is folded."""
+STEPS = 6
+Looks = Sequence[tuple[Literal["dark", "light"], dict, dict]]
+TABS = (
+    "orders", "trades", "decisions", "fills", "ledger", "candles", "equity", "halts",
+)  # fmt: skip
+
+
+class Audit:
+    """A browser, and what axe finds on the pages that are opened in it."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        context.set_default_timeout(20_000)
+        self.page: Page = context.new_page()
+        self.found: dict[str, list[str]] = {}
+
+    def of(self, path: str, **how: Any) -> None:
+        self.page.goto(path)
+        self.here(path, **how)
+
+    def here(self, where: str, *, within: str = "html", looks: Looks = LOOKS) -> None:
+        """Of the page as it stands, or of a part of it."""
+        page = self.page
+        page.evaluate(AXE_SCRIPT)
+        page.evaluate(UNFOLD)
+        for theme, viewport, options in looks:
+            page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+            page.set_viewport_size(viewport)
+            found = page.evaluate(RUN, [within, options])
+            if found:
+                self.found[f"{where} {theme} {viewport['width']}"] = found
+        page.set_viewport_size(WIDE)
+
+
+@pytest.fixture(scope="module")
+def server(django_db_setup, tmp_path_factory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("server"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def ann(transactional_db) -> User:
+    return User.objects.create_user("ann@example.org", PASSWORD)
+
+
+@pytest.fixture
+def cookie(ann) -> str:
+    return cookie_of(ann)[1].decode().removeprefix("sessionid=")
+
+
+def test_who_is_signed_out(server, ann) -> None:
+    with browsing(server) as context:
+        audit = Audit(context)
+        for path in ("/account/signup/", "/account/password/reset/", "/nothing/"):
+            audit.of(path)
+        audit.of("/account/login/")
+        audit.page.get_by_label("E-mail address").fill("ann@example.org")
+        audit.page.get_by_label("Password").fill("not hers")
+        audit.page.get_by_role("button", name="Sign in").click()
+        audit.page.get_by_role("alert").wait_for()
+        audit.here("refused")
+        assert audit.found == {}
+
+
+def test_who_has_nothing_yet(server, cookie) -> None:
+    with browsing(server, cookie) as context:
+        audit = Audit(context)
+        for path in (
+            "/", "/bots/", "/arena/", "/arena/new/", "/halt/", "/account/settings/",
+            "/account/password/change/", "/bots/new/",
+        ):  # fmt: skip
+            audit.of(path)
+        audit.page.get_by_label("Paper capital").fill("a lot")
+        audit.page.get_by_role("button", name="Make the bot").click()
+        audit.page.locator("#err-capital .error").wait_for()
+        audit.here("/bots/new/ refused")
+        assert audit.found == {}
+
+
+def test_who_trades(server, ann, cookie) -> None:
+    traded = Traded(ann)
+    with browsing(server, cookie) as context:
+        audit = Audit(context)
+        for path in ("/", traded.bot, traded.arena, traded.decisions[0]):
+            audit.of(path, looks=FOUR_LOOKS)
+        for path in (traded.waits, traded.paused, *traded.decisions[1:], *traded.other_pages):
+            audit.of(path)
+        for tab in TABS:
+            audit.of(f"{traded.bot}?tab={tab}", within="#books")
+        audit.page.goto("/")
+        audit.page.get_by_role("link", name="Halt all").click()
+        audit.page.locator("#halt #halt-form").wait_for()
+        audit.here("halt in a sheet", within="#halt")
+        apart(services.halt, by=ann, user=ann, reason="a look first")
+        for path in ("/", "/resume/", traded.bot):
+            audit.of(path, within="header.head, main")
+        assert audit.found == {}
+
+
+class Traded:
+    """Pages of a user whose bots have traded for an hour and a half, one of them beside others in an arena."""
+
+    def __init__(self, user: User) -> None:
+        begins = datetime.now(UTC).replace(second=0, microsecond=0) - STEPS * STEP
+        scene = scene_of(user, begins)
+        bot = scene.bot("Tidewater", mind=tidewater())
+        waits = scene.bot("Sanderling", trader="flat", start=False)
+        paused = scene.bot("Turnstone", trader="flat")
+        with scene.open():
+            arena = self._arena(user)
+        scene.run(STEPS, marks=1)
+        with scene.open():
+            services.pause_bot(paused.pk, by=user)
+        self.bot, self.waits, self.paused = (
+            reverse("bot", args=[one.pk]) for one in (bot, waits, paused)
+        )
+        self.arena = reverse("arena", args=[arena.pk])
+        cycles = models.TradingCycle.objects.filter(bot=bot).order_by("started_at")
+        self.decisions = [
+            f"{reverse('decision', args=[bot.pk, cycle.pk])}?check" for cycle in cycles[:3]
+        ]
+        self.other_pages = (
+            "/bots/", "/equity/", "/?of=each", "/arena/", reverse("arena_numbers", args=[arena.pk]),
+            f"{reverse('close_position', args=[bot.pk])}?symbol={BTC}",
+        )  # fmt: skip
+
+    def _arena(self, user: User) -> Arena:
+        wish = lab.ArenaWish(
+            owner=user, name="Season 1", venue="simulated", symbols=(BTC, ETH),
+            risk_profile=RiskProfile.objects.get(owner=None, name="balanced"),
+            interval_seconds=900, timeframe_seconds=900,
+        )  # fmt: skip
+        entrants = [lab.EntrantWish(trader=name) for name in ("buy_and_hold", "flat")]
+        return lab.start_arena(lab.create_arena(wish, by=user, entrants=entrants).pk, by=user)
+
+
+def tidewater() -> Mind:
+    """A model that is clamped, denied, late, and that closes one of its positions."""
+    return Mind(
+        name="claude-sonnet-4-5",
+        says={
+            0: enters(BTC, stop="1.2", target="3.6", leverage=25, summary="BTC holds its average."),
+            1: enters(ETH, stop="1.5", target="1.6", summary="ETH lags BTC and should catch up."),
+            2: fails(DecisionOutcome.TIMED_OUT, "no answer within 60 s"),
+            3: closes(BTC, "The move is over."),
+            4: enters(BTC, stop="1.5", target="4.5", short=True, summary="BTC failed twice."),
+        },
+    )

@@ -7,7 +7,10 @@ from decimal import Decimal
 from typing import Final
 from uuid import UUID
 
+from django.urls import reverse
+
 from bots import queries
+from bots.domain.bot import STATUS_MOVES, BotStatus
 from bots.models import CycleStatus
 from bots.pages.stories import Story, story_of
 from bots.queries import BotLine, Today, Total
@@ -15,6 +18,14 @@ from bots.queries import BotLine, Today, Total
 SPARK: Final = timedelta(days=1)
 SPARK_STEPS: Final = 24
 _TOP, _HEIGHT, _MIDDLE = Decimal(2), Decimal(20), Decimal(12)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A link to a question about a bot."""
+
+    name: str
+    href: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +37,16 @@ class ShownBot:
     today: Today | None = None
     spark: str = ""
     last: Story | None = None
+
+    @property
+    def next_step(self) -> Step | None:
+        """What may be asked of it from the list: to pause, or to be put away; None for no such thing."""
+        moves = STATUS_MOVES[self.line.status]
+        if BotStatus.PAUSED in moves:
+            return Step(name="Pause", href=reverse("pause_bot", args=[self.line.id]))
+        if BotStatus.ARCHIVED in moves and not self.line.open_positions:
+            return Step(name="Archive", href=reverse("archive_bot", args=[self.line.id]))
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

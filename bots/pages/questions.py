@@ -118,6 +118,52 @@ def ask_flatten(stakes: Stakes, bot: models.Bot) -> Question:
     )
 
 
+def ask_pause(stakes: Stakes, bot: models.Bot) -> Question:
+    """Let a bot decide nothing until it is started again?"""
+    held = stakes.positions
+    facts = ["It decides and opens nothing until you start it again."]
+    if held:
+        keeps = "its stop" if held == 1 else "their stops"
+        facts.append(
+            f"{_worth(stakes)}: kept with {keeps} resting, or closed at market if you choose so."
+        )
+    if stakes.entries:
+        facts.append(f"{_entries(stakes.entries)}: cancelled if you close everything.")
+    close = Button(
+        text=f"Pause and close {_positions(held)}",
+        icon="flat",
+        kind="danger",
+        name="flatten",
+        value="1",
+    )
+    return Question(
+        title=f"Pause {bot.name}?",
+        facts=tuple(facts),
+        action=reverse("pause_bot", args=[bot.pk]),
+        buttons=(
+            Button(text="Pause", icon="pause", kind="primary"),
+            *((close,) if held or stakes.entries else ()),
+        ),
+        stay="Keep it running",
+        stay_href=_page_of(bot),
+    )
+
+
+def ask_archive(bot: models.Bot) -> Question:
+    """Put a bot away for good?"""
+    return Question(
+        title=f"Archive {bot.name}?",
+        facts=(
+            "It never decides or trades again, and can't be taken back.",
+            "Its history stays: decisions, orders and books can still be read.",
+        ),
+        action=reverse("archive_bot", args=[bot.pk]),
+        buttons=(Button(text="Archive", icon="x", kind="danger sure"),),
+        stay="Keep it",
+        stay_href=_page_of(bot),
+    )
+
+
 def ask_resume(stakes: Stakes, halts: Sequence[HaltLine], bot: models.Bot | None) -> Question:
     """Let bots open positions again? `halts`: those in force, as the user may see them."""
     mine = [

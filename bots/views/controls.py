@@ -1,7 +1,7 @@
 """What may be asked of one bot: POST forms, each answered by a redirect with a sentence.
 
 A refusal is a sentence too, never an error page. Nothing is decided or done here: services do, and closing
-goes on in the background. A GET is a question: close it?
+goes on in the background. A GET of what is grave is a question.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from bots import models, services
 from bots.domain.bot import BotStatus
 from bots.pages.closing import ask_close
-from bots.pages.questions import Question, ask_flatten, stakes_of
+from bots.pages.questions import Question, ask_archive, ask_flatten, ask_pause, stakes_of
 from bots.refusals import REFUSALS
 from bots.views.finding import own_bot
 from bots.views.once import FIELD, LONGEST, Answer, new_request_id, once
@@ -44,10 +44,14 @@ def start_bot(request: HttpRequest, bot_id: UUID) -> HttpResponse:
     return _asked(request, bot_id, start, already=BotStatus.ACTIVE)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @login_required
+@never_cache
 def pause_bot(request: HttpRequest, bot_id: UUID) -> HttpResponse:
-    """Open nothing any more; `flatten` 1 closes what is held, too."""
+    """Open nothing any more; `flatten` 1 closes what is held, too. GET asks first."""
+    if request.method != "POST":
+        bot = own_bot(request, bot_id)
+        return _question(request, ask_pause(stakes_of(bot.owner, bot), bot))
     flatten = request.POST.get("flatten") == "1"
 
     def pause(bot: models.Bot, user: User) -> Answer:
@@ -70,10 +74,13 @@ def run_bot(request: HttpRequest, bot_id: UUID) -> HttpResponse:
     return _asked(request, bot_id, run)
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @login_required
+@never_cache
 def archive_bot(request: HttpRequest, bot_id: UUID) -> HttpResponse:
-    """Put a bot away for good."""
+    """Put a bot away for good. GET asks first."""
+    if request.method != "POST":
+        return _question(request, ask_archive(own_bot(request, bot_id)))
 
     def archive(bot: models.Bot, user: User) -> Answer:
         services.archive_bot(bot.pk, by=user)

@@ -18,8 +18,8 @@ from tests.bots.paper_desks import paper_bot
 from tests.scenarios.tables import SYMBOL
 from tradingagent.accounts.models import AuditEntry, IdempotencyKey, User
 
-POSTS = ("start_bot", "pause_bot", "run_bot", "archive_bot")
-ASKED_FIRST = ("flatten_bot", "close_position")
+POSTS = ("start_bot", "run_bot")
+ASKED_FIRST = ("pause_bot", "archive_bot", "flatten_bot", "close_position")
 FOR_SCRIPTS = ("bot_equity", "bot_candles", "live_parts")
 
 
@@ -275,10 +275,41 @@ def test_an_id_that_is_none_is_left_aside(client, bot, request_id):
 # --- doors -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", POSTS)
+@pytest.mark.parametrize("name", [*POSTS, *ASKED_FIRST])
 def test_looking_changes_nothing(client, bot, name):
-    assert client.get(url(name, bot)).status_code == 405
-    assert status(bot) == "ACTIVE"
+    answer = client.get(url(name, bot), {"symbol": SYMBOL})
+
+    assert answer.status_code == (405 if name in POSTS else 200)
+    assert status(bot) == "ACTIVE" and not models.ManualAction.objects.exists()
+
+
+@pytest.mark.parametrize("name", ASKED_FIRST)
+def test_questions_have_the_way_out_in_front(client, bot, name):
+    html = client.get(url(name, bot), {"symbol": SYMBOL}).content.decode()
+
+    assert html.count(" autofocus") == 1
+    assert f'class="btn" href="{url("bot", bot)}" autofocus' in html
+    assert f'action="{url(name, bot)}"' in html
+
+
+def test_a_pause_says_what_is_at_stake(client, bot):
+    hold(bot, [(SYMBOL, "2", "300")])
+
+    html = client.get(url("pause_bot", bot)).content.decode()
+
+    assert "1 paper position worth 300.00 USDT: kept with its stop resting, or closed" in html
+    assert 'name="flatten" value="1"' in html and "Pause and close 1 position" in html
+
+
+def test_the_list_offers_what_comes_next(client, ann, bot):
+    paper_bot(ann, name="resting", status=BotStatus.PAUSED)
+    holding = paper_bot(ann, name="holding", status=BotStatus.PAUSED)
+    hold(holding, [(SYMBOL, "2", "300")])
+
+    html = client.get(reverse("bots")).content.decode()
+
+    assert f'href="{url("pause_bot", bot)}"' in html
+    assert html.count("/archive/") == 2 and url("archive_bot", holding) not in html
 
 
 @pytest.mark.parametrize("name", [*POSTS, *ASKED_FIRST])

@@ -30,6 +30,7 @@ COUNTS = """
            (SELECT count(*) FROM bots_bot), (SELECT count(*) FROM bots_fill)"""
 CYCLES = "SELECT count(*) FROM bots_tradingcycle WHERE status = 'DONE'"
 TICKED = "SELECT 1 FROM django_celery_beat_periodictask WHERE total_run_count > 0"
+QUICKLY = "UPDATE bots_bot SET interval_seconds = 5, schedule = 'SPREAD' WHERE trader = 'flat'"
 OF_CASH = """
     SELECT s.cycles, s.cash, s.equity FROM bots_botstate s JOIN bots_bot b ON s.bot_id = b.id
     WHERE b.trader = 'flat'"""
@@ -95,6 +96,7 @@ def resumes_to_the_cent(folder: Path, password: str) -> None:
     database = sqlite3.connect(folder / "db.sqlite3")
     with database:
         database.execute("UPDATE bots_bot SET status = 'PAUSED' WHERE trader <> 'flat'")
+        database.execute(QUICKLY)
     database.close()
     queries = (HELD, POSITIONS, ORDERS, COUNTS)
     before = [rows(folder, query) for query in queries]

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -403,9 +404,9 @@ def test_page_and_socket_show_the_same(ann, bot, shown, tab):
     fill(bot, 9)
     hold(bot, [(SYMBOL, "2", "200")])
     priced("104")
-    html = shown(f"?tab={tab}")
-
-    parts = rendered(topic_of("bot"), page.find(ann, str(bot.pk)))
+    with time_machine.travel(timezone.now(), tick=False):  # no decision falls due between the two
+        html = shown(f"?tab={tab}")
+        parts = rendered(topic_of("bot"), page.find(ann, str(bot.pk)))
 
     assert list(parts) == PARTS
     here = [name for name in PARTS if f'id="{name}"' in html]
@@ -420,7 +421,8 @@ def test_what_moves_is_free_of_its_reader_and_of_the_time(ann, bot, shown):
     priced("104")
     subject = page.find(ann, str(bot.pk))
 
-    once, again = (rendered(topic_of("bot"), subject) for _ in range(2))
+    with time_machine.travel(timezone.now(), tick=False):  # no decision falls due between the two
+        once, again = (rendered(topic_of("bot"), subject) for _ in range(2))
 
     assert once == again
     for html in once.values():

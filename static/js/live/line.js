@@ -37,9 +37,10 @@ export class Line {
     setInterval(() => this.#tick(), 1000);
   }
 
-  // Something woke the page: look at once whether the line still is what it was.
+  // Something woke the page: look at once whether the line still is what it was. A try that is under way and
+  // fails is soon followed by another.
   hurry() {
-    this.#retryAt = 0;
+    this.#retryAt = this.#tries = 0;
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send("ping");
     this.#tick();
   }

@@ -42,7 +42,7 @@ def find(user: Any, key: str) -> Arena:
 
 
 def moving(arena: Arena) -> dict[str, Any]:
-    """What all parts of the page show. Ten queries."""
+    """What all parts of the page show. Twelve queries."""
     table = queries.table_of(arena)
     return {
         "arena": arena,

@@ -122,6 +122,7 @@ def _decisions(asked: Asked) -> dict[str, Any]:
         cycles=tuple((bot_id, cycle) for cycle in ended),
         orders=orders,
         trades=tuple((bot_id, trade) for trade in reversed(trades)),
+        complete_since=ended[-1].started_at if ended and page.next else None,
     )
     return {"page_stories": feed(doings), "page_next": page.next}
 

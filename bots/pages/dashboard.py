@@ -114,7 +114,7 @@ def bots_of(subject: Dashboard) -> tuple[UUID, ...]:
 
 
 def moving(subject: Dashboard) -> dict[str, Any]:
-    """What all parts of the dashboard show. Fourteen queries; two for a user without a bot."""
+    """What all parts of the dashboard show. Sixteen queries; two for a user without a bot."""
     portfolio = queries.portfolio(subject.user)
     totals = queries.by_rank(portfolio.totals)
     if not totals:

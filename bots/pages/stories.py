@@ -19,7 +19,7 @@ from bots.pages.verdicts import Verdict, verdicts_of
 from bots.pages.wishes import base_of, facts_of
 from bots.queries.feed import Doings, SentOrder
 from bots.queries.history import CycleLine
-from bots.templatetags.figures import signed_money
+from bots.templatetags.figures import count, signed_money
 from llm.domain import DecisionOutcome
 from market.domain.enums import OrderPurpose, OrderStatus
 from risk.domain import TradingState
@@ -70,7 +70,7 @@ class Story:
 
     `title`: a sentence in the past tense without its subject. `cycle_id`: the decision behind it, the latest
     of a row; None where none was, as when a stop was hit. `is_quiet`: nothing was wanted. `acted`: an order
-    left, or a position ended.
+    left, or a position ended. `has_more`: the row may have begun before `since`.
     """
 
     bot_id: UUID
@@ -83,6 +83,14 @@ class Story:
     is_quiet: bool = False
     acted: bool = False
     times: int = 1
+    has_more: bool = False
+
+    @property
+    def again(self) -> str:
+        """How often in a row; "" for once."""
+        if self.times == 1:
+            return ""
+        return f"{'at least ' if self.has_more else ''}{count(self.times)} times in a row"
 
     @property
     def act(self) -> str:
@@ -173,7 +181,9 @@ def feed(doings: Doings, holding: Mapping[UUID, Sequence[str]] | None = None) ->
     for bot_id in dict.fromkeys(bot for bot, _ in (*doings.cycles, *doings.trades)):
         cycles = [cycle for owner, cycle in doings.cycles if owner == bot_id]
         trades = [trade for owner, trade in doings.trades if owner == bot_id]
-        folded = fold(stories_of(bot_id, cycles, doings.orders, trades))
+        folded = cut_at(
+            doings.complete_since, fold(stories_of(bot_id, cycles, doings.orders, trades))
+        )
         if holding is not None:
             folded[:1] = [_keeping(one, holding.get(bot_id, ())) for one in folded[:1]]
         stories += folded
@@ -207,6 +217,17 @@ def fold(stories: Sequence[Story]) -> list[Story]:
             replace(first, times=times, since=others[-1].since if others else first.since)
         )
     return folded
+
+
+def cut_at(since: datetime | None, stories: Sequence[Story]) -> list[Story]:
+    """Stories of one bot, the latest first: of the last one since then, the beginning may be missing."""
+    if since is None:
+        return list(stories)
+    number = sum(story.since >= since for story in stories)
+    return [
+        replace(story, has_more=not story.acted) if index == number - 1 else story
+        for index, story in enumerate(stories)
+    ]
 
 
 def _what_it_tells(story: Story) -> object:

@@ -420,7 +420,7 @@ def test_what_the_docstring_says_of_queries(ann):
     with CaptureQueriesContext(connection) as caught:
         page_context("dashboard", page.find(ann))
 
-    assert len(caught) == 14
+    assert len(caught) == 16
 
 
 # --- real bots -----------------------------------------------------------------------------------------

@@ -393,6 +393,40 @@ def test_trades_older_than_the_cycles_are_not_told(bot):
     assert [trade.closed_at for _, trade in found.trades] == [BEGAN + n * MINUTE for n in (9, 5)]
 
 
+def test_what_was_done_stands_behind_many_that_only_held(ann, bot):
+    """The last acts of each are told, whoever held how often since; what ended since them, too."""
+    other = paper_bot(ann)
+    bought, sold = cycles(bot, 1, 5, order_ids=["x"])
+    (entered,) = cycles(other, 3, order_ids=["x"])
+    cycles(bot, *range(10, 20))
+    cycles(other, *range(11, 19))
+    ours, ours_too, theirs = (order_row(bot, 1), order_row(bot, 5), order_row(other, 3))
+    ours.cycle, ours_too.cycle, theirs.cycle = bought, sold, entered
+    models.Order.objects.bulk_create([ours, ours_too, theirs])
+    models.ClosedTrade.objects.bulk_create(trade_row(bot, number) for number in (0, 4))
+
+    found = doings_of([bot.pk, other.pk], cycles=3)
+
+    assert when(found)[3:] == [(bot.pk, 5), (other.pk, 3), (bot.pk, 1)]
+    assert len(when(found)) == 6
+    assert found.complete_since == BEGAN + 18 * MINUTE
+    assert set(found.orders) == {bought.pk, sold.pk, entered.pk}
+    assert [trade.closed_at for _, trade in found.trades] == [BEGAN + 4 * MINUTE]
+
+
+def test_of_what_was_done_no_more_than_the_last_orders_is_read(ann, bot, monkeypatch):
+    monkeypatch.setattr("bots.queries.feed.MOST_ORDERS", 3)
+    other = paper_bot(ann)
+    for owner, minutes in ((bot, (1, 2, 3, 4)), (other, (5, 6))):
+        rows = [order_row(owner, minute) for minute in minutes]
+        for order, cycle in zip(rows, cycles(owner, *minutes), strict=True):
+            order.cycle = cycle
+        models.Order.objects.bulk_create(rows)
+    cycles(bot, 10)
+
+    assert [minute for _, minute in when(doings_of([bot.pk, other.pk], cycles=1))] == [10, 6, 5, 4]
+
+
 def test_no_more_is_read_than_the_busiest_makes_necessary(ann, bot):
     """The rows before the n-th newest of one bot are not among the n newest of all."""
     rare = paper_bot(ann)

@@ -307,9 +307,10 @@ def test_what_was_done_never_folds():
 
 
 def doings(
-    *cycles: tuple[UUID, CycleLine], trades: Any = (), orders: Mapping[UUID, Any] | None = None
-) -> Doings:
-    return Doings(cycles=cycles, orders=orders or {}, trades=trades)
+    *cycles: tuple[UUID, CycleLine], trades: Any = (), orders: Mapping[UUID, Any] | None = None,
+    complete_since: datetime | None = None,
+) -> Doings:  # fmt: skip
+    return Doings(cycles=cycles, orders=orders or {}, trades=trades, complete_since=complete_since)
 
 
 def test_a_feed_of_several_bots_folds_each_apart_and_puts_the_latest_first():
@@ -319,6 +320,41 @@ def test_a_feed_of_several_bots_folds_each_apart_and_puts_the_latest_first():
 
     assert titles(told) == [(HELD, 3), (HELD, 3)]
     assert {one.bot_id for one in told} == {BOT, OTHER}
+
+
+def test_a_row_whose_beginning_may_be_missing_is_counted_from_below():
+    bought = cycle(0, actions=(wish("buy_to_enter"),))
+    did = doings(
+        *((BOT, cycle(minute)) for minute in (12, 9)), (BOT, bought), (OTHER, cycle(8)),
+        orders={bought.id: (order(stop=None, target=None),)}, complete_since=cycle(8).started_at,
+    )  # fmt: skip
+
+    mine = [one for one in feed(did) if one.bot_id == BOT]
+
+    assert [(one.title, one.again) for one in mine] == [
+        (HELD, "at least 2 times in a row"),
+        ("Opened a long of 0.12 BTC at 5×", ""),
+    ]
+
+
+def test_only_the_oldest_row_may_have_begun_before():
+    acted = cycle(6, actions=(wish("buy_to_enter"),))
+    twice = (
+        [(BOT, cycle(minute)) for minute in (12, 9)],
+        [(BOT, cycle(minute)) for minute in (3, 0)],
+    )
+    orders = {acted.id: (order(),)}
+    all_there = doings(*twice[0], (BOT, acted), *twice[1], orders=orders)
+    cut = doings(
+        *twice[0], (BOT, acted), *twice[1], orders=orders, complete_since=cycle(0).started_at
+    )
+
+    assert [one.again for one in feed(all_there)] == ["2 times in a row", "", "2 times in a row"]
+    assert [one.again for one in feed(cut)] == [
+        "2 times in a row",
+        "",
+        "at least 2 times in a row",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ const DASHES = { 3: [10, 3], 5: [4, 2], 6: [10, 3, 2, 3] };
 const BASE_DASH = [5, 4];
 const FONT_PX = 11;
 const LINE_PX = 13;
+const VALUES_PX = 66;
 const MINUTE = 60;
 const DAY = 86400;
 const EDGE = 24; // half the width of a time
@@ -54,7 +55,7 @@ export class Curves {
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), this.zone),
       axes: [
         { ...axis, space: 70, size: 26, gap: 6, values: (plot, splits, index, space, step) => this.#times(plot, splits, step) },
-        { ...axis, side: 1, size: 66, gap: 6, space: 36, values: (plot, splits, index, space, step) => this.#values(splits, step) },
+        { ...axis, side: this.hasNames ? 3 : 1, size: VALUES_PX, gap: 6, space: 36, values: (plot, splits, index, space, step) => this.#values(splits, step) },
       ],
       series: [{}, ...this.series.map((one) => this.#line(one, c))],
       hooks: {
@@ -95,7 +96,7 @@ export class Curves {
     return splits.map((one) => this.format(one, decimals && Math.max(2, decimals)));
   }
 
-  // Names at the ends of their lines, moved apart where lines end close together.
+  // Names at the ends of their lines (the values then stand at the left), moved apart where lines end close together.
   #names(plot, font) {
     const context = plot.ctx;
     const ratio = devicePixelRatio;
@@ -112,9 +113,10 @@ export class Curves {
     context.save();
     context.font = font.replace(`${FONT_PX}px`, `${FONT_PX * ratio}px`);
     context.textBaseline = "middle";
+    context.textAlign = "left";
     for (const { one, stroke, y } of ends) {
       context.fillStyle = stroke;
-      context.fillText(one.name, plot.bbox.left + plot.bbox.width + (66 + 8) * ratio, y - over);
+      context.fillText(one.name, plot.bbox.left + plot.bbox.width + 8 * ratio, y - over);
     }
     context.restore();
   }

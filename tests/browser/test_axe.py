@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from django.urls import reverse
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import BrowserContext, Page, ViewportSize
 
 from bots import models, services
 from bots.lab import services as lab
@@ -28,12 +28,13 @@ pytestmark = [
     pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True),
 ]  # fmt: skip
 
-WIDE: dict = {"width": 1440, "height": 900}
-PHONE: dict = {"width": 375, "height": 812}
+WIDE: ViewportSize = {"width": 1440, "height": 900}
+PHONE: ViewportSize = {"width": 375, "height": 812}
 ALL: dict = {"resultTypes": ["violations"]}
 COLOURS: dict = ALL | {"runOnly": ["color-contrast"]}
-LOOKS = (("dark", WIDE, ALL), ("light", PHONE, ALL))
-FOUR_LOOKS = (*LOOKS, ("dark", PHONE, COLOURS), ("light", WIDE, COLOURS))
+Looks = Sequence[tuple[Literal["dark", "light"], ViewportSize, dict]]
+LOOKS: Looks = (("dark", WIDE, ALL), ("light", PHONE, ALL))
+FOUR_LOOKS: Looks = (*LOOKS, ("dark", PHONE, COLOURS), ("light", WIDE, COLOURS))
 """What a theme changes are the colours alone; the other two looks are those of the pages with most parts."""
 RUN = """async ([within, options]) => (await axe.run(within, options)).violations.flatMap(found =>
     found.nodes.map(node => `${found.id}: ${node.target.join(" ")}`))"""
@@ -46,7 +47,6 @@ LAY_OUT = """within => {
 }"""
 """Leaves what is looked at, and of a long table the first rows, for the others are like them; opens what is folded."""
 STEPS = 6
-Looks = Sequence[tuple[Literal["dark", "light"], dict, dict]]
 TABS = (
     "orders", "trades", "decisions", "fills", "ledger", "candles", "equity", "halts",
 )  # fmt: skip

@@ -34,7 +34,7 @@ def store_prices(venue: str, snapshot: MarketSnapshot) -> int:
     one = f"({', '.join(['%s'] * len(COLUMNS))})"
     moved = ", ".join(f"{quote(name)} = excluded.{quote(name)}" for name in COLUMNS[2:])
     statement = (  # names of ours alone; every value is a parameter
-        f"INSERT INTO {table} ({columns}) VALUES {', '.join([one] * len(rows))}"  # noqa: S608
+        f"INSERT INTO {table} ({columns}) VALUES {', '.join([one] * len(rows))}"  # noqa: S608 # nosec B608
         f" ON CONFLICT ({quote('venue')}, {quote('symbol')}) DO UPDATE SET {moved}"
         f" WHERE {table}.{quote('at')} < excluded.{quote('at')}"
     )

@@ -15,11 +15,13 @@ from tests.embedded.demos import Demo
 __all__ = ["migrated", "prepared_folder"]
 
 STARTS_WITHIN = 120
+MARK_SECONDS = "5"
+"""Figures move with each mark."""
 
 
 @pytest.fixture(scope="module")
 def demo(prepared_folder) -> Iterator[Demo]:
-    with Demo(prepared_folder("browser")) as demo:
+    with Demo(prepared_folder("browser"), MARK_SECONDS=MARK_SECONDS) as demo:
         demo.address(STARTS_WITHIN)
         yield demo
 

@@ -133,6 +133,8 @@ def test_a_halt_of_everything_is_on_every_page_and_nothing_opens(visit, demo) ->
     expect(page.locator("#toasts")).to_contain_text("Resumed")
     expect(page.locator("#halt-in-force")).to_have_count(0)
     expect(watching.locator("#bot-state")).to_have_text("Active")
+    page.goto(address)
+    page.get_by_role("button", name="Run now").click()
     expect(watching.locator("#bot-positions tbody tr")).to_have_count(1, timeout=DECIDED)
     expect(watching.locator("#bot-decisions li").first).to_contain_text("Opened a long")
     assert have_stayed([watching])

@@ -13,9 +13,9 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth has
     error_messages: ClassVar[dict[str, Any]] = {
         **DefaultAccountAdapter.error_messages,
         "account_inactive": "This account is switched off.",
-        "email_password_mismatch": "This address and this password do not belong together.",
+        "email_password_mismatch": "This address and this password do not belong together.",  # nosec B105
         "email_taken": "There is an account with this address already. Sign in, or reset its password.",
-        "enter_current_password": "This is not the password of now.",
+        "enter_current_password": "This is not the password of now.",  # nosec B105
         "too_many_login_attempts": "Too many tries. Wait five minutes, then try again.",
         "rate_limited": "Too many tries. Wait a few minutes, then try again.",
     }

@@ -16,6 +16,26 @@ NEWS = """
   const { toast } = await import("/static/js/toasts.js");
   toast("One"); toast("Two", { sub: "and more" }); toast("SOL has no stop", { level: "error" });
 """
+DRAWN = """async ([span, low, high]) => {
+  const { Curves } = await import("/static/js/charts/curves.js");
+  const texts = [];
+  const draw = CanvasRenderingContext2D.prototype.fillText;
+  CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+    if (text) texts.push(text);
+    return draw.call(this, text, ...rest);
+  };
+  const host = document.createElement("div");
+  host.style.width = "800px";
+  host.style.height = "300px";
+  document.body.append(host);
+  const curves = new Curves(host, { format: (value, decimals = 2) => `= ${value.toFixed(decimals)}` });
+  const begin = Date.UTC(2026, 2, 2, 11, 45) / 1000;
+  curves.show({ at: [begin, begin + span], series: [{ name: "one", colour: 1, values: [low, high] }] });
+  await new Promise((done) => setTimeout(done, 100));
+  CanvasRenderingContext2D.prototype.fillText = draw;
+  return [texts.filter((one) => !one.startsWith("=")), texts.filter((one) => one.startsWith("="))];
+}"""
+"""Draws a curve over `span` seconds between two values: the labels of its time axis, and of its values."""
 TOLD = "document.querySelector('#toasts').innerText"
 
 
@@ -203,3 +223,20 @@ def test_all_of_it_works_without_script(without_script):
     page.goto("/account/settings/")
     page.locator("main").get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/account/login/")
+
+
+@pytest.mark.parametrize(
+    ("span", "low", "high", "a_time", "a_value"),
+    [(40, -0.012, 0.003, r"12:45:\d\d", r"= -?0\.\d{3}"), (3600, 9_990, 10_020, r"1[23]:\d\d", r"= \d+"),
+     (9 * 86_400, 0, 3, r"\d+ Mar", r"= \d\.\d\d")],
+)  # fmt: skip
+def test_labels_of_an_axis_differ_from_each_other(context, span, low, high, a_time, a_value):
+    page, _ = watched(context)
+    page.goto("/account/login/")
+
+    times, values = page.evaluate(DRAWN, [span, low, high])
+
+    for labels, like in ((times, a_time), (values, a_value)):
+        assert len(labels) >= 3
+        assert len(set(labels)) == len(labels)
+        assert all(re.fullmatch(like, label) for label in labels), labels

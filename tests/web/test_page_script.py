@@ -227,7 +227,7 @@ def test_all_of_it_works_without_script(without_script):
 
 @pytest.mark.parametrize(
     ("span", "low", "high", "a_time", "a_value"),
-    [(40, -0.012, 0.003, r"12:45:\d\d", r"= -?0\.\d{3}"), (3600, 9_990, 10_020, r"1[23]:\d\d", r"= \d+"),
+    [(40, -0.012, 0.003, r"12:45:\d\d", r"= -?0\.\d{3,4}"), (3600, 9_990, 10_020, r"1[23]:\d\d", r"= \d+"),
      (9 * 86_400, 0, 3, r"\d+ Mar", r"= \d\.\d\d")],
 )  # fmt: skip
 def test_labels_of_an_axis_differ_from_each_other(context, span, low, high, a_time, a_value):

@@ -3,7 +3,7 @@
 from django.urls import path
 
 from bots.live.views import live_parts
-from bots.views.bot import bot
+from bots.views.bot import bot, bot_controls
 from bots.views.charts import bot_candles, bot_equity
 from bots.views.controls import (
     archive_bot,
@@ -31,6 +31,7 @@ urlpatterns = [
     path("bots/<uuid:bot_id>/decisions/<uuid:cycle_id>/", decision, name="decision"),
     path("bots/<uuid:bot_id>/equity.json", bot_equity, name="bot_equity"),
     path("bots/<uuid:bot_id>/candles.json", bot_candles, name="bot_candles"),
+    path("bots/<uuid:bot_id>/controls/", bot_controls, name="bot_controls"),
     path("bots/<uuid:bot_id>/start/", start_bot, name="start_bot"),
     path("bots/<uuid:bot_id>/pause/", pause_bot, name="pause_bot"),
     path("bots/<uuid:bot_id>/run/", run_bot, name="run_bot"),

@@ -116,12 +116,14 @@ def moving(bot: models.Bot) -> dict[str, Any]:
     limits = bot.risk_profile.limits()
     trades = queries.closed_trades_of(bot, limit=ROWS)
     next_at = next_tick(bot, timezone.now())
+    tally = tally_of(bot)
     return {
         "bot": bot,
         "standing": standing,
         "worth": standing.worth,
         "terms": terms(standing),
-        "tally": tally_of(bot),
+        "tally": tally,
+        "holds": bool(standing.positions or tally.resting),
         "exposure": standing.exposure,
         "drawdown": -standing.drawdown,
         "limits": limit_uses(standing, limits),

@@ -35,8 +35,8 @@ def start_of(bot: models.Bot) -> Control | None:
 
 
 def controls_of(bot: models.Bot, *, holds: bool, is_stopped: bool) -> tuple[Control, ...]:
-    """A draft has none: its one button stands with the words that say so. `holds`: something is held, or an
-    order may still fill. `is_stopped`: a halt or a breaker covers it."""
+    """The start of a draft is not among them: it stands with the words that say so. `holds`: something is
+    held, or an order may still fill. `is_stopped`: a halt or a breaker covers it."""
     status = BotStatus(bot.status)
 
     def to(name: str) -> str:
@@ -47,7 +47,7 @@ def controls_of(bot: models.Bot, *, holds: bool, is_stopped: bool) -> tuple[Cont
         found.append(Control(name="Start again", href=to("start_bot"), icon="play", kind="primary"))
     if status is BotStatus.ACTIVE:
         found.append(Control(name="Run now", href=to("run_bot"), icon="play"))
-        found.append(Control(name="Pause", href=to("pause_bot"), icon="pause"))
+        found.append(Control(name="Pause", href=to("pause_bot"), icon="pause", is_post=False))
     if holds:
         found.append(
             Control(
@@ -60,4 +60,6 @@ def controls_of(bot: models.Bot, *, holds: bool, is_stopped: bool) -> tuple[Cont
     elif status is BotStatus.ACTIVE:
         halt = f"{reverse('halt')}?bot={bot.pk}"
         found.append(Control(name="Halt bot", href=halt, icon="halt", kind="danger", is_post=False))
+    if BotStatus.ARCHIVED in STATUS_MOVES[status] and not holds:
+        found.append(Control(name="Archive", href=to("archive_bot"), icon="x", is_post=False))
     return tuple(found)

@@ -43,22 +43,22 @@ function count(state) {
   }
 }
 
-// So do the buttons; they hold the reader's own token, so the page gives them anew.
+// So do the buttons; they hold the reader's own token, so the page asks for them anew. Never by loading it
+// again: that would take the answer to a form that was just sent.
 let known = document.getElementById("bot-state")?.dataset.state;
 async function renew(state) {
-  if (state.dataset.state === known) return undefined;
-  known = state.dataset.state;
-  if (document.getElementById("start")) return location.reload(); // no draft any more
-  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
-  if (!answer.ok) return undefined;
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const fresh = page.getElementById("bot-controls");
-  const old = document.getElementById("bot-controls");
-  if (fresh && old && !old.contains(document.activeElement)) {
+  if (state.dataset.state === known) return;
+  const wanted = (known = state.dataset.state);
+  const answer = await fetch("controls/", { headers: { Accept: "text/html" }, cache: "no-store" });
+  if (!answer.ok || answer.redirected) return;
+  const parts = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (known !== wanted) return; // the state has changed again: its own buttons are on their way
+  for (const fresh of [...parts.body.children]) {
+    const old = document.getElementById(fresh.id);
+    if (!old || old.contains(document.activeElement)) continue;
     old.replaceWith(document.adoptNode(fresh));
-    window.htmx?.process(document.getElementById("bot-controls"));
+    window.htmx?.process(fresh);
   }
-  return undefined;
 }
 
 document.addEventListener("live:part", ({ detail, target }) => {

@@ -85,7 +85,7 @@ def test_from_signing_up_to_signing_out(visit, demo) -> None:
     assert counted(demo, FILLS, "Wren") == 1
     assert have_stayed([page, home])
 
-    page.get_by_role("button", name="Pause").click()
+    answer(page, "Pause", "Pause")
     expect(page.locator("#bot-state")).to_have_text("Paused")
     expect(home.locator("#dashboard-bots tbody")).to_contain_text("Paused")
     expect(page.locator("#bot-positions tbody tr")).to_have_count(1)  # and its stop rests
@@ -217,7 +217,7 @@ def test_on_a_phone_no_page_is_wider_and_every_control_is_in_reach(owner, visit,
     page.goto("/")
     page.get_by_role("navigation", name="Main, phone").get_by_role("link", name="Bots").tap()
     page.get_by_role("link", name="Cash", exact=True).tap()
-    page.get_by_role("button", name="Pause").tap()
+    answer(page, "Pause", "Pause")
     expect(page.locator("#bot-state")).to_have_text("Paused")
     page.get_by_role("button", name="Start again").tap()
     expect(page.locator("#bot-state")).to_have_text("Active")
@@ -250,7 +250,7 @@ def test_without_script_all_is_read_and_every_control_works(owner, visit, held) 
     address = dan.make_bot(page, "Whimbrel")
     page.get_by_role("button", name="Start").click()
     until(page, page.locator("#bot-positions tbody tr"))
-    page.get_by_role("button", name="Pause").click()
+    answer(page, "Pause", "Pause")
     expect(page.locator("#bot-state")).to_have_text("Paused")
     answer(page, "Halt all", "Halt")
     page.goto(address)

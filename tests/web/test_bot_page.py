@@ -195,8 +195,19 @@ def test_a_draft_says_what_comes_next(bot, shown):
 
     assert "Tidewater is ready" in html
     assert f'action="{reverse("start_bot", args=[bot.pk])}"' in html
-    assert controls(html) == []
+    assert controls(html) == ["Archive"]
     assert "Not started yet" in part(html, "status")
+
+
+def test_its_buttons_come_alone_and_leave_the_message_to_the_page(client, bot, shown):
+    client.post(reverse("pause_bot", args=[bot.pk]))
+
+    html = client.get(reverse("bot_controls", args=[bot.pk])).content.decode()
+
+    assert controls(html) == ["Start again", "Archive"]
+    assert re.findall(r' id="([a-z-]+)"', html) == ["bot-controls", "start"]
+    assert "csrfmiddlewaretoken" in html
+    assert "Tidewater is paused" in shown()
 
 
 def test_an_active_one_says_when_it_decides_next(bot, shown):
@@ -218,7 +229,7 @@ def test_a_paused_one_can_be_started_again(bot, shown):
     told(bot, status=BotStatus.PAUSED)
     html = shown()
 
-    assert controls(html) == ["Start again"]
+    assert controls(html) == ["Start again", "Archive"]
     assert "It opens nothing; stops and targets still rest." in html
 
 

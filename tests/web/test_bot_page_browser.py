@@ -163,6 +163,29 @@ def test_buttons_follow_what_others_do(bot, browse) -> None:
     assert complaints == []
 
 
+def test_a_change_by_others_never_takes_the_page_from_its_reader(bot, browse) -> None:
+    """A form may be on its way when its own effect comes by the socket: a page that loads itself again then
+    takes the answer from it."""
+    models.Position.objects.all().delete()
+    models.Bot.objects.update(status="DRAFT")
+    page, complaints, _ = shown(browse(), bot)
+    expect(page.locator("#conn .word")).to_contain_text("Connected · ")
+    page.evaluate("window.stayed = true")
+
+    apart(services.halt, by="somebody", bot_id=bot.pk)
+
+    expect(page.locator("#bot-controls")).to_contain_text("Resume")
+    expect(page.locator("#start")).to_be_visible()
+    apart(services.resume, by="somebody", bot_id=bot.pk)
+    apart(services.start_bot, bot.pk, by="somebody")
+    expect(page.locator("#start")).to_be_hidden()
+    expect(page.locator("#bot-controls")).to_contain_text("Pause")
+    apart(hold_also, bot)
+    expect(page.locator("#bot-controls")).to_contain_text("Flatten")
+    assert page.evaluate("window.stayed")
+    assert complaints == []
+
+
 def test_counts_of_tabs_follow(bot, browse) -> None:
     page, _, _ = shown(browse(), bot)
     expect(page.locator("#conn .word")).to_contain_text("Connected · ")
@@ -229,7 +252,8 @@ def test_without_script_there_are_tables_and_buttons(bot, browse) -> None:
     expect(page.locator("#books tbody tr")).to_have_count(60)
     page.locator("#equity-chart a").click()
     expect(page.locator("#books tbody tr")).to_have_count(50)
-    page.locator("#bot-controls button", has_text="Pause").click()
+    page.locator("#bot-controls a", has_text="Pause").click()
+    page.locator("#halt-form").get_by_role("button", name="Pause", exact=True).click()
     expect(page.locator("#bot-state")).to_have_text("Paused")
     expect(page.locator("#toasts")).to_contain_text("Tidewater is paused")
 

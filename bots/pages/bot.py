@@ -4,7 +4,7 @@ All parts are made of one look at the bot, so that its figures, positions and li
 who looks, or what time it is: ages and countdowns are counted by the page's script from the times given.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -28,7 +28,7 @@ from bots.queries.feed import doings_of
 from bots.queries.history import CycleLine
 from bots.queries.holdings import HeldPosition, OrderLine
 from bots.queries.standing import Standing, standing_of, tally_of
-from bots.templatetags.figures import UNKNOWN, money
+from bots.templatetags.figures import UNKNOWN, money, terms_that_add_up
 from bots.templatetags.parts import away
 from market.domain.enums import OrderPurpose, OrderStatus
 from risk.domain import TradingState
@@ -117,11 +117,13 @@ def moving(bot: models.Bot) -> dict[str, Any]:
     trades = queries.closed_trades_of(bot, limit=ROWS)
     next_at = next_tick(bot, timezone.now())
     tally = tally_of(bot)
+    shown_terms = to_the_cent(terms(standing))
     return {
         "bot": bot,
         "standing": standing,
         "worth": standing.worth,
-        "terms": terms(standing),
+        "terms": shown_terms,
+        "open_pnl": shown_terms[-1][1],
         "tally": tally,
         "holds": bool(standing.positions or tally.resting),
         "exposure": standing.exposure,
@@ -150,7 +152,7 @@ def moving(bot: models.Bot) -> dict[str, Any]:
 
 
 def terms(standing: Standing) -> tuple[tuple[str, Decimal], ...]:
-    """What the PnL is made of, each with its sign; what never happened is left out."""
+    """What the PnL is made of, each with its sign; what never happened is left out. The last is what is open."""
     state = standing.state
     named = (
         ("Realised", state.realized_pnl, True),
@@ -161,6 +163,12 @@ def terms(standing: Standing) -> tuple[tuple[str, Decimal], ...]:
         ("Open", standing.worth.unrealized_pnl, True),
     )
     return tuple((name, value) for name, value, always in named if always or value)
+
+
+def to_the_cent(terms: Sequence[tuple[str, Decimal]]) -> tuple[tuple[str, Decimal], ...]:
+    """The terms as they are shown: what stands elsewhere on the page, too, stands there with the same cents."""
+    cents = terms_that_add_up([value for _, value in terms])
+    return tuple((name, value) for (name, _), value in zip(terms, cents, strict=True))
 
 
 def troubles(standing: Standing) -> tuple[Trouble, ...]:

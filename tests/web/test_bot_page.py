@@ -98,7 +98,7 @@ def test_the_figures_are_those_of_the_ledger_at_the_latest_price(bot, shown):
     assert sum(terms[:-1]) == terms[-1]
 
 
-@pytest.mark.parametrize("cents", ["0.005", "0.0149", "-0.005", "3.33333333"])
+@pytest.mark.parametrize("cents", ["0.005", "0.009", "0.0149", "-0.005", "3.33333333"])
 def test_every_sum_agrees_with_its_own_terms(bot, shown, cents):
     hold(bot, [(SYMBOL, "-3", "300")])
     each = D(cents)
@@ -108,6 +108,9 @@ def test_every_sum_agrees_with_its_own_terms(bot, shown, cents):
     priced("100.111")
     html = shown("?tab=ledger")
 
+    opened = part(html, "stats").split("<dt>Open PnL</dt>")[1]
+    stat = re.search(r">([+−]?[\d,.]+)</span>", opened)[1]
+    assert D(stat.replace("−", "-")) == figures(html, "sum")[-2]
     for css in ("sum", "sum first"):
         *terms, total = figures(html if css == "sum" else part_after_tabs(html), css)
         assert sum(terms) == total

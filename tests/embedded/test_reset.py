@@ -94,13 +94,13 @@ def test_a_database_elsewhere_is_not_touched(folder, settings, monkeypatch, data
     monkeypatch.setitem(
         settings.DATABASES,
         "default",
-        {**settings.DATABASES["default"], **database, "PASSWORD": "pw"},
+        {**settings.DATABASES["default"], **database, "PASSWORD": "wren-otter"},
     )
     before = names(folder)
     with pytest.raises(CommandError, match=database["NAME"]) as refused:
         call_command("reset", stdout=StringIO())
 
-    assert "pw" not in str(refused.value)
+    assert "wren-otter" not in str(refused.value)
     assert names(folder) == before
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal as D
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from bots import models, services
 from market.models import LatestPrice
@@ -147,6 +147,22 @@ def test_a_form_is_checked_while_it_is_filled_in(ann, browse) -> None:
 
     expect(page.locator("h1")).to_have_text("Knot")
     expect(page.locator("#toasts")).to_contain_text("Knot is ready. Start it when you are.")
+    assert complaints == []
+
+
+def test_a_change_that_meets_the_answer_to_another_is_checked_too(ann, browse) -> None:
+    page, complaints = shown(browse(), "/bots/new/")
+    held: list[Route] = []
+    page.route("**/bots/new/check/", lambda route: held.append(route), times=1)
+    page.get_by_label("Paper capital").fill("ten")
+    page.get_by_label("Name").focus()
+    while not held:
+        page.wait_for_timeout(20)
+
+    page.get_by_label("Market").select_option("okx")
+    held[0].continue_()
+
+    expect(page.locator("#err-symbols")).to_contain_text("Name at least one")
     assert complaints == []
 
 

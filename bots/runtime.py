@@ -6,11 +6,13 @@ its clock, and a scripted model that must not begin again at every decision.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import DatabaseError
@@ -23,10 +25,16 @@ from bots.ledger import DjangoLedger
 from bots.looks import CohortWindow
 from bots.timing import Stages, Timed
 from llm.domain import Decision, DecisionOutcome, DecisionView, StopRequirement
-from llm.models import ModelProfile
 from llm.ports import Trader
 from llm.prompts.template import TemplateError
-from llm.services import ProviderNotAvailable, record_calls, trader_for
+from llm.services import (
+    Allowance,
+    ProviderNotAvailable,
+    allowances_of,
+    made_of,
+    record_calls,
+    trader_for,
+)
 from llm.traders.registry import TraderConfigurationError, build_trader
 from llm.traders.simple import Flat
 from market.domain.data import MarketSnapshot
@@ -84,8 +92,9 @@ def load_bot(bot_id: UUID) -> models.Bot:
 
 
 DESK_ROWS = (
-    "owner", "risk_profile", "model_profile__provider_key", "prompt_template", "sim_account",
-    "exchange_account",
+    "owner", "risk_profile", "model_profile__provider_key", "model_profile__owner",
+    "model_profile__fallback__provider_key", "model_profile__fallback__owner", "prompt_template",
+    "sim_account", "exchange_account",
 )  # fmt: skip
 
 
@@ -288,19 +297,45 @@ _MODELS_KEPT = 2000
 def _trader(bot: models.Bot) -> Trader:
     if bot.model_profile is None:
         return build_trader(bot.trader, bot.trader_params)
-    made_of = (_facts(bot.model_profile), bot.prompt_template_id, bot.owner_words)
+    most = bot.risk_profile.max_llm_cost_per_day
+    makes = (
+        made_of(bot.model_profile), bot.prompt_template_id, bot.owner_words,
+        most, bot.name, bot.owner.time_zone,
+    )  # fmt: skip
     known = _models.get(bot.id)
-    if known is None or known[0] != made_of:
+    if known is None or known[0] != makes:
         if len(_models) > _MODELS_KEPT:
             _models.clear()
-        trader = trader_for(bot.model_profile, bot.prompt_template, bot.owner_words)
-        known = _models[bot.id] = (made_of, trader)
+        trader = trader_for(
+            bot.model_profile,
+            bot.prompt_template,
+            bot.owner_words,
+            allowances=partial(_allowances, bot.id, bot.name, bot.owner_id, most),
+            today=partial(_today, bot.owner.time_zone),
+        )
+        known = _models[bot.id] = (makes, trader)
     return BilledTrader(known[1], bot)
 
 
-def _facts(profile: ModelProfile) -> list[object]:
-    """All that a model is made of: a profile that was changed makes another."""
-    return [getattr(profile, field.attname) for field in profile._meta.concrete_fields]
+def cost_center(bot_id: UUID) -> str:
+    """What the calls of a bot are booked under."""
+    return f"bot:{bot_id}"
+
+
+def _allowances(
+    bot_id: UUID, name: str, owner_id: int, most: Decimal | None
+) -> tuple[Allowance, ...]:
+    """What a request of this bot is paid from: its own budget, no more than its limits allow, and its owner's."""
+    own, whole = allowances_of({cost_center(bot_id): name, f"user:{owner_id}": "All bots together"})
+    if most is not None:
+        money = most if own.money_per_day is None else min(most, own.money_per_day)
+        own = replace(own, money_per_day=money)
+    return own, whole
+
+
+def _today(time_zone: str) -> date:
+    """The owner's day, in which budgets count."""
+    return clock().now().astimezone(ZoneInfo(time_zone)).date()
 
 
 def _thinking_seconds(bot: models.Bot) -> float:
@@ -326,7 +361,9 @@ class BilledTrader:
         before_speaking_outward()
         decision = self._trader.decide(view)
         try:
-            record_calls(f"bot:{self._bot.id}", decision, self._bot.model_profile, clock().now())
+            record_calls(
+                cost_center(self._bot.id), decision, self._bot.model_profile, clock().now()
+            )
         except (DatabaseError, ValueError):  # the bill comes next, and must not be lost for this
             logger.exception("the calls of %s could not be recorded", self._bot.id)
         return decision

@@ -12,13 +12,22 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 
-from llm.models import LLMCall, ModelPrice, ModelProfile, PromptTemplate, ProviderKey
+from llm.models import (
+    Budget,
+    BudgetDay,
+    LLMCall,
+    ModelPrice,
+    ModelProfile,
+    PromptTemplate,
+    ProviderKey,
+)
 from llm.services import (
     change_provider_key,
     create_provider_key,
     save_model_price,
     save_model_profile,
     save_prompt_template,
+    set_budget,
 )
 from tradingagent.accounts.read_only_admin import ReadOnlyAdmin
 from tradingagent.accounts.secrets import KeysUnusable, Secret
@@ -153,6 +162,7 @@ class ModelPriceAdmin(admin.ModelAdmin):
         "input_price",
         "output_price",
         "cached_price",
+        "written_price",
     )
     list_filter = ("provider",)
     search_fields = ("model_pattern",)
@@ -160,3 +170,34 @@ class ModelPriceAdmin(admin.ModelAdmin):
 
     def save_model(self, request: HttpRequest, obj: ModelPrice, *_: Any, **__: Any) -> None:
         save_model_price(obj, by=request.user)  # type: ignore[arg-type] # nobody else gets in
+
+
+@admin.register(Budget)
+class BudgetAdmin(admin.ModelAdmin):
+    list_display = ("cost_center", "owner", "money_per_day", "calls_per_day", "changed_at")
+    list_select_related = ("owner",)
+    search_fields = ("cost_center", "owner__email")
+    autocomplete_fields = ("owner",)
+    readonly_fields = ("changed_at",)
+
+    def save_model(self, request: HttpRequest, obj: Budget, *_: Any, **__: Any) -> None:
+        row = set_budget(
+            owner=obj.owner,
+            cost_center=obj.cost_center,
+            money_per_day=obj.money_per_day,
+            calls_per_day=obj.calls_per_day,
+            by=request.user,  # type: ignore[arg-type] # nobody else gets in
+        )
+        obj.pk = row.pk
+
+
+@admin.register(BudgetDay)
+class BudgetDayAdmin(ReadOnlyAdmin):
+    list_display = ("day", "cost_center", "dollars", "calls")
+    search_fields = ("cost_center",)
+    date_hierarchy = "day"
+    ordering = ("-day", "cost_center")
+
+    @admin.display(description="US dollars, set aside included", ordering="money")
+    def dollars(self, row: BudgetDay) -> str:
+        return f"{row.money / 1_000_000:.4f}"

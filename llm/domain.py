@@ -48,6 +48,13 @@ class DecisionOutcome(StrEnum):
     OVER_BUDGET = "OVER_BUDGET"
 
 
+class ReplyForm(StrEnum):
+    """Which of the two forms of `llm.parsing.schema` an answer has to take."""
+
+    DECISION = "decision"
+    EMERGENCY = "emergency"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionItem:
     """One instrument's decision. Fractions are 0–1; `notional` in settlement currency. None: not said."""
@@ -67,23 +74,27 @@ class DecisionItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens of one call, as the host counted them."""
+    """Tokens of one call, as the host counted them. Of `input_tokens`, `cached_tokens` were read from the host's
+    cache and `written_tokens` put into it; `output_tokens` hold the thinking, too."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cached_tokens: int = 0
+    written_tokens: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
         return Usage(
             input_tokens=self.input_tokens + other.input_tokens,
             output_tokens=self.output_tokens + other.output_tokens,
             cached_tokens=self.cached_tokens + other.cached_tokens,
+            written_tokens=self.written_tokens + other.written_tokens,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """A rendered prompt: two texts, the template's identity, and the hash of every byte of it."""
+    """A rendered prompt: two texts, the template's identity, and the hash of every byte of it. `reply`: the form
+    that the answer has to take."""
 
     system: str
     user: str
@@ -93,11 +104,14 @@ class Prompt:
     content_hash: str
     estimated_tokens: int
     trimmed: tuple[str, ...] = ()
+    reply: ReplyForm = ReplyForm.DECISION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """What a model answered. `cost` in US dollars, None when the price is unknown."""
+    """What a model answered. `cost` in US dollars, None when the price is unknown; `latency_ms` from the first
+    try to the answer, waits included. `reasoning`: the thinking, where the host shows it. `parameters`: what was
+    sent beside the prompt. `tries`: the requests before this one that failed, and why."""
 
     text: str
     model: str
@@ -105,6 +119,9 @@ class Completion:
     stop_reason: str = "stop"
     cost: Decimal | None = ZERO
     latency_ms: int = 0
+    reasoning: str = ""
+    parameters: tuple[tuple[str, str], ...] = ()
+    tries: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

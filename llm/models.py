@@ -17,21 +17,14 @@ from django.db import models, transaction
 from django.db.models import F, Q
 
 from llm.domain import DecisionOutcome
+from llm.hosts import Provider, find_host
+from llm.prices import Price
 from llm.prompts import PromptSettings, TemplateError
 from llm.prompts import PromptTemplate as DomainTemplate
 from market.domain.canonical import canonical_value
 from market.fields import AmountField, EnumField
 from tradingagent.accounts.access import register
 from tradingagent.accounts.secrets import EncryptedTextField
-
-
-class Provider(StrEnum):
-    """Who answers. SCRIPTED plays a file of completions."""
-
-    SCRIPTED = "SCRIPTED"
-    ANTHROPIC = "ANTHROPIC"
-    OPENAI = "OPENAI"
-    OPENAI_COMPATIBLE = "OPENAI_COMPATIBLE"
 
 
 class TemplateInUse(Exception):
@@ -58,9 +51,6 @@ class ProviderKey(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["owner", "name"], name="provider_key_name_once"),
-            models.CheckConstraint(
-                condition=_one_of("provider", Provider), name="provider_key_provider"
-            ),
         ]
 
     def __str__(self) -> str:
@@ -72,7 +62,8 @@ class ModelProfile(models.Model):
 
     `deadline_seconds` covers a decision's both tries; `token_budget` is the largest prompt in estimated
     tokens (empty: no limit). The key comes from `provider_key`, or for shared profiles from the
-    environment variable named by `key_env`.
+    environment variable named by `key_env`. The rates are those of the key, counted over all profiles that
+    use it. `fallback` is asked when this one gives no answer, within the same deadline.
     """
 
     owner = models.ForeignKey(
@@ -105,6 +96,20 @@ class ModelProfile(models.Model):
     )
     deadline_seconds = models.PositiveSmallIntegerField(default=60, help_text="1 to 600.")
     token_budget = models.PositiveIntegerField(null=True, blank=True)
+    requests_per_minute = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of the key; empty: no limit."
+    )
+    tokens_per_minute = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Of the key, answers included; empty: no limit."
+    )
+    fallback = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="stands_in_for",
+        help_text="Asked when this one gives no answer.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -114,14 +119,15 @@ class ModelProfile(models.Model):
                 fields=["name"], condition=Q(owner__isnull=True), name="model_profile_shared_once"
             ),
             models.CheckConstraint(
-                condition=_one_of("provider", Provider), name="model_profile_provider"
-            ),
-            models.CheckConstraint(
                 condition=Q(deadline_seconds__gte=1, deadline_seconds__lte=600),
                 name="model_profile_deadline_range",
             ),
             models.CheckConstraint(
                 condition=Q(token_budget__gte=1), name="model_profile_budget_range"
+            ),
+            models.CheckConstraint(
+                condition=Q(requests_per_minute__gte=1) & Q(tokens_per_minute__gte=1),
+                name="model_profile_rates_range",
             ),
             models.CheckConstraint(
                 condition=Q(key_env="") | Q(owner__isnull=True, provider_key__isnull=True),
@@ -142,6 +148,26 @@ class ModelProfile(models.Model):
             raise ValidationError({"provider_key": "This key is for another provider."})
         if key is not None and key.owner_id != self.owner_id:
             raise ValidationError({"provider_key": "This key belongs to somebody else."})
+        self._check_address()
+        self._check_fallback()
+
+    def _check_address(self) -> None:
+        host = find_host(self.provider)
+        if host is None:
+            return
+        if not self.model:
+            raise ValidationError({"model": f"Name the model of {host.label}."})
+        if not (self.base_url or host.base_url):
+            raise ValidationError({"base_url": "Give the host's address."})
+
+    def _check_fallback(self) -> None:
+        other = self.fallback
+        if other is None:
+            return
+        if other.pk == self.pk or other.fallback_id is not None:
+            raise ValidationError({"fallback": "A fallback has none of its own, and is another."})
+        if other.owner_id not in (None, self.owner_id):
+            raise ValidationError({"fallback": "This profile belongs to somebody else."})
 
 
 class PromptTemplateQuerySet(models.QuerySet["PromptTemplate"]):
@@ -267,6 +293,7 @@ class LLMCall(models.Model):
     input_tokens = models.PositiveIntegerField(default=0)
     output_tokens = models.PositiveIntegerField(default=0)
     cached_tokens = models.PositiveIntegerField(default=0)
+    written_tokens = models.PositiveIntegerField(default=0)
     cost = AmountField(null=True, blank=True)
     latency_ms = models.PositiveIntegerField(null=True, blank=True)
     error = models.TextField(blank=True)
@@ -297,14 +324,16 @@ class ModelPrice(models.Model):
     input_price = AmountField()
     output_price = AmountField()
     cached_price = AmountField(help_text="Of input tokens that the provider had cached.")
+    written_price = AmountField(
+        null=True,
+        blank=True,
+        help_text="Of input tokens that it put into its cache; empty: as input.",
+    )
 
     class Meta:
         constraints = [
             models.UniqueConstraint(
                 fields=["provider", "model_pattern", "valid_from"], name="model_price_once"
-            ),
-            models.CheckConstraint(
-                condition=_one_of("provider", Provider), name="model_price_provider"
             ),
             models.CheckConstraint(
                 condition=Q(input_price__gte=0)
@@ -313,10 +342,62 @@ class ModelPrice(models.Model):
                 & Q(cached_price__lte=F("input_price")),
                 name="model_price_range",
             ),
+            models.CheckConstraint(
+                condition=Q(written_price__gte=0), name="model_price_written_range"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.provider} {self.model_pattern} from {self.valid_from}"
+
+    def to_domain(self) -> Price:
+        """The price as costs are made with it."""
+        written = self.input_price if self.written_price is None else self.written_price
+        return Price(
+            input=self.input_price,
+            output=self.output_price,
+            cached=self.cached_price,
+            written=written,
+        )
+
+
+class Budget(models.Model):
+    """What a cost center may spend on models in a day; empty: no limit. `cost_center` is opaque here."""
+
+    owner = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="model_budgets"
+    )
+    cost_center = models.CharField(max_length=80, unique=True)
+    money_per_day = AmountField(null=True, blank=True, help_text="US dollars.")
+    calls_per_day = models.PositiveIntegerField(null=True, blank=True)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(money_per_day__gte=0), name="budget_money_range")
+        ]
+
+    def __str__(self) -> str:
+        return f"budget of {self.cost_center}"
+
+
+class BudgetDay(models.Model):
+    """What a cost center has spent and set aside in one day: `money` in millionths of a US dollar, because
+    a database adds whole numbers exactly. Whoever asks a model reserves here first, in one statement."""
+
+    cost_center = models.CharField(max_length=80)
+    day = models.DateField()
+    money = models.BigIntegerField(default=0)
+    calls = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["cost_center", "day"], name="budget_day_once"),
+            models.CheckConstraint(condition=Q(money__gte=0), name="budget_day_money_range"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.cost_center} {self.day}"
 
 
 def settings_json(prompt_settings: PromptSettings) -> Any:
@@ -341,3 +422,4 @@ def _prompt_settings(stored: Any) -> PromptSettings:
 register(ProviderKey, "owner")
 register(ModelProfile, "owner", shared=True)
 register(PromptTemplate, "owner", shared=True)
+register(Budget, "owner")

@@ -9,6 +9,7 @@ from llm.prompts.builtin import EMERGENCY, STANDARD, built_in_template
 from llm.prompts.facts import prompt_facts
 from llm.prompts.render import (
     estimate_tokens,
+    question,
     render,
     render_emergency_prompt,
     render_facts,
@@ -25,6 +26,7 @@ __all__ = [
     "built_in_template",
     "estimate_tokens",
     "prompt_facts",
+    "question",
     "render",
     "render_emergency_prompt",
     "render_facts",

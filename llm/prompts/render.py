@@ -11,10 +11,10 @@ from dataclasses import replace
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
-from llm.domain import Prompt
+from llm.domain import Prompt, ReplyForm
 from llm.prompts.builtin import EMERGENCY, built_in_template
 from llm.prompts.sections import SECTION, Cut, Facts
-from llm.prompts.template import PromptTemplate, TemplateError
+from llm.prompts.template import PromptSettings, PromptTemplate, TemplateError
 
 TRIM_STEPS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("series shortened to 5", {"series": 5}),
@@ -81,6 +81,20 @@ def with_repair(prompt: Prompt, repair: str) -> Prompt:
     )
 
 
+def question(system: str, user: str) -> Prompt:
+    """A prompt made of no template: a plain question."""
+    settings = PromptSettings()
+    return Prompt(
+        system=system,
+        user=user,
+        template_name="",
+        template_version=0,
+        template_hash="",
+        content_hash=_hash(system, user),
+        estimated_tokens=estimate_tokens(system + user, settings.bytes_per_token),
+    )
+
+
 def estimate_tokens(text: str, bytes_per_token: Decimal) -> int:
     """UTF-8 bytes ÷ bytes per token, rounded up."""
     return int((len(text.encode()) / bytes_per_token).to_integral_value(ROUND_CEILING))
@@ -98,6 +112,7 @@ def _render(facts: Facts, template: PromptTemplate, cut: Cut) -> Prompt:
         template_hash=template.hash,
         content_hash=_hash(template.system, user),
         estimated_tokens=int(tokens),
+        reply=ReplyForm.EMERGENCY if "emergency" in template.sections else ReplyForm.DECISION,
     )
 
 

@@ -7,17 +7,20 @@ looked up by similarity: a prompt that was never answered has no answer here.
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Self
 
-from llm.domain import Completion, Prompt, Usage
+from pydantic import TypeAdapter
+
+from llm.domain import Completion, Prompt
 from llm.errors import ModelUnavailable
 from llm.ports import ChatModel
 from llm.prompts import with_repair
 from market.domain.canonical import canonical_bytes
+
+_COMPLETION = TypeAdapter(Completion)
 
 
 class RecordingError(ValueError):
@@ -99,9 +102,4 @@ def _answers(path: Path, rows: Iterable[str]) -> dict[str, list[Completion]]:
 
 
 def _completion(raw: Mapping[str, Any]) -> Completion:
-    known = {one.name for one in fields(Completion)}
-    values = {key: value for key, value in raw.items() if key in known}
-    values["usage"] = Usage(**raw["usage"])
-    if raw.get("cost") is not None:
-        values["cost"] = Decimal(raw["cost"])
-    return Completion(**values)
+    return _COMPLETION.validate_python({"cost": None} | dict(raw))

@@ -8,7 +8,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from llm.models import LLMCall, ModelPrice, ModelProfile, PromptTemplate, Provider, ProviderKey
+from llm.hosts import Provider
+from llm.models import (
+    Budget,
+    BudgetDay,
+    LLMCall,
+    ModelPrice,
+    ModelProfile,
+    PromptTemplate,
+    ProviderKey,
+)
 from risk.models import AccountLimits, RiskProfile, RiskProfileVersion
 from risk.services import copy_profile, set_account_limits
 from tests.architecture.test_models import our_models
@@ -26,7 +35,7 @@ from tradingagent.accounts.services import issue_token, remember
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OURS = [model for model in our_models() if model._meta.app_label in ("accounts", "llm", "risk")]
-READ_ONLY = {ApiToken, AuditEntry, IdempotencyKey, LLMCall, RiskProfileVersion}
+READ_ONLY = {ApiToken, AuditEntry, IdempotencyKey, BudgetDay, LLMCall, RiskProfileVersion}
 NO_ADD = READ_ONLY | {RiskProfile}
 
 
@@ -56,6 +65,8 @@ def one_of_each(number: int) -> None:
         output_price=1,
         cached_price=1,
     )
+    Budget.objects.create(owner=user, cost_center=f"user:{user.pk}", calls_per_day=5)
+    BudgetDay.objects.create(cost_center=f"user:{user.pk}", day=NOW.date(), calls=1)
     LLMCall.objects.create(
         at=NOW,
         cost_center="bot",
@@ -167,7 +178,13 @@ def test_account_limits_are_set_through_the_service(site):
     [
         (
             ModelProfile,
-            {"name": "new", "provider": "OPENAI", "deadline_seconds": 30, "params": "{}"},
+            {
+                "name": "new",
+                "provider": "OPENAI",
+                "model": "m",
+                "deadline_seconds": 30,
+                "params": "{}",
+            },
             "save_model_profile",
         ),
         (

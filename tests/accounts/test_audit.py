@@ -8,7 +8,8 @@ from django.core import serializers
 from django.db import transaction
 from django.db.models import ProtectedError
 
-from llm.models import Provider, ProviderKey
+from llm.hosts import Provider
+from llm.models import ProviderKey
 from tradingagent.accounts.append_only import AppendOnly
 from tradingagent.accounts.models import AuditEntry, Scope, User
 from tradingagent.accounts.secrets import HIDDEN, Secret

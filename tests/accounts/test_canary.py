@@ -19,7 +19,8 @@ from django.test import RequestFactory
 from django.urls import reverse
 from django.views.debug import ExceptionReporter
 
-from llm.models import Provider, ProviderKey
+from llm.hosts import Provider
+from llm.models import ProviderKey
 from llm.services import create_provider_key
 from tradingagent.accounts.models import ApiToken, AuditEntry, Scope, User
 from tradingagent.accounts.secrets import HIDDEN, KeysUnusable, Secret

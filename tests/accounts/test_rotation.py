@@ -8,7 +8,8 @@ from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from django.db.models import TextField, Value
 
-from llm.models import Provider, ProviderKey
+from llm.hosts import Provider
+from llm.models import ProviderKey
 from tradingagent.accounts import services
 from tradingagent.accounts.models import AuditEntry, User
 from tradingagent.accounts.secrets import Secret, seal

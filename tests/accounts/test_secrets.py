@@ -14,7 +14,8 @@ from django.db.models import F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm.models import Provider, ProviderKey
+from llm.hosts import Provider
+from llm.models import ProviderKey
 from tradingagent.accounts.models import User
 from tradingagent.accounts.secrets import HIDDEN, KeysUnusable, Secret, seal
 

@@ -19,7 +19,8 @@ from bots.models import CohortLook
 from bots.rerun import rerun
 from bots.schedule import slot_due
 from bots.services import BotRefused, NotNow
-from llm.models import ModelProfile, Provider
+from llm.hosts import Provider
+from llm.models import ModelProfile
 from market.domain.data import MarketSnapshot
 from market.domain.enums import OrderPurpose
 from market.domain.packed_snapshot import pack_snapshot

@@ -13,7 +13,8 @@ from bots import enqueue as enqueuing
 from bots import models, runtime, services
 from bots.domain.bot import BotMode, BotStatus
 from bots.queries import health
-from llm.models import ModelProfile, Provider
+from llm.hosts import Provider
+from llm.models import ModelProfile
 from market.errors import VenueUnavailable
 from market.instrument_rows import row_of
 from risk.models import RiskProfile

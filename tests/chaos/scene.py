@@ -16,7 +16,8 @@ from uuid import UUID
 from bots import models, runtime, services
 from bots.domain.bot import BotMode, BotStatus
 from llm.domain import Completion, Decision, DecisionAction, DecisionView, StopRequirement
-from llm.models import ModelProfile, Provider
+from llm.hosts import Provider
+from llm.models import ModelProfile
 from market.domain.data import CandleSeries, InstrumentSnapshot
 from market.domain.instruments import Instrument
 from market.venues.clocks import SteppedClock

@@ -13,7 +13,8 @@ from bots.domain.bot import BotStatus
 from bots.lab import pages
 from bots.lab.models import Arena
 from bots.live.topics import rendered, topic_of
-from llm.models import ModelProfile, Provider
+from llm.hosts import Provider
+from llm.models import ModelProfile
 from market.errors import VenueUnavailable
 from risk.models import RiskProfile
 from tests.bots.desks import buys

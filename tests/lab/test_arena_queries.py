@@ -13,7 +13,8 @@ from bots.lab import pages, queries
 from bots.lab import services as lab
 from bots.lab.services import EntrantWish
 from bots.lab.verdicts import ENOUGH_TRADES, said_of
-from llm.models import ModelProfile, Provider
+from llm.hosts import Provider
+from llm.models import ModelProfile
 from market.models import LatestPrice
 from tests.bots.bulk_rows import fill
 from tests.bots.desks import buys

@@ -17,7 +17,8 @@ from bots.lab.models import Arena, Entrant
 from bots.lab.services import ArenaRefused, EntrantWish
 from bots.models import CohortLook
 from bots.services import BotRefused, NotNow
-from llm.models import ModelProfile, Provider
+from llm.hosts import Provider
+from llm.models import ModelProfile
 from market.venues.feeds import feed_for
 from risk.models import RiskProfile
 from risk.services import copy_profile

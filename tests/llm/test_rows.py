@@ -8,18 +8,19 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
+from llm.hosts import Provider
 from llm.models import (
     LLMCall,
     ModelPrice,
     ModelProfile,
     PromptTemplate,
-    Provider,
     ProviderKey,
     TemplateInUse,
     settings_json,
 )
+from llm.price_rows import price_at
 from llm.prompts import EMERGENCY, STANDARD, PromptSettings, TemplateError
-from llm.queries import cost_since, price_at
+from llm.queries import cost_since
 from llm.services import sync_builtin_templates
 from tests.risk.build import D
 from tradingagent.accounts.models import User
@@ -199,9 +200,9 @@ def test_deadlines_are_one_to_six_hundred_seconds(seconds):
 @pytest.mark.parametrize(
     "values",
     [
-        {"provider": "NOBODY"},
-        {"provider": ""},
         {"token_budget": 0},
+        {"requests_per_minute": 0},
+        {"tokens_per_minute": 0},
     ],
 )
 def test_the_database_refuses_what_makes_no_sense(values):
@@ -231,14 +232,44 @@ def test_a_profile_takes_its_owner_s_key_of_its_provider(ann):
         owner=ann, provider=Provider.OPENAI, name="mine", key=Secret("sk")
     )
 
-    ModelProfile(name="x", owner=ann, provider=Provider.OPENAI, provider_key=key).full_clean()
+    def profile(**values) -> ModelProfile:
+        return ModelProfile(name="x", model="m", provider_key=key, **values)
+
+    profile(owner=ann, provider=Provider.OPENAI).full_clean()
     for owner, provider, words in [
         (bob, Provider.OPENAI, "belongs to somebody else"),
         (None, Provider.OPENAI, "belongs to somebody else"),
         (ann, Provider.ANTHROPIC, "for another provider"),
     ]:
         with pytest.raises(ValidationError, match=words):
-            ModelProfile(name="x", owner=owner, provider=provider, provider_key=key).full_clean()
+            profile(owner=owner, provider=provider).full_clean()
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"provider": Provider.OPENAI, "model": ""}, "Name the model of OpenAI"),
+        ({"provider": Provider.OPENAI_COMPATIBLE, "model": "m"}, "Give the host's address"),
+        ({"provider": "NOBODY", "model": "m"}, "not a valid choice"),
+        ({"provider": Provider.OLLAMA, "model": "m", "base_url": "ftp://x"}, "valid URL"),
+    ],
+)
+def test_a_profile_says_where_its_model_is(values, words):
+    with pytest.raises(ValidationError, match=words):
+        ModelProfile(name="x", **values).full_clean()
+
+
+def test_a_fallback_is_another_without_one_and_may_be_used(ann):
+    bob = User.objects.create_user("bob@example.org")
+    made = {"provider": Provider.OLLAMA, "model": "m"}
+    theirs = ModelProfile.objects.create(name="theirs", owner=bob, **made)
+    last = ModelProfile.objects.create(name="last", owner=None, **made)
+    first = ModelProfile.objects.create(name="first", owner=ann, fallback=last, **made)
+
+    first.full_clean()
+    for other, words in [(theirs, "somebody else"), (first, "has none of its own")]:
+        with pytest.raises(ValidationError, match=words):
+            ModelProfile(name="x", owner=ann, fallback=other, **made).full_clean()
 
 
 @pytest.mark.parametrize("shared", [False, True])

@@ -10,7 +10,8 @@ from django.core.exceptions import ValidationError
 
 from llm.domain import Completion, Decision, DecisionOutcome, Usage
 from llm.errors import BudgetExhausted, ModelTimedOut
-from llm.models import LLMCall, ModelPrice, ModelProfile, PromptTemplate, Provider, ProviderKey
+from llm.hosts import Provider
+from llm.models import LLMCall, ModelPrice, ModelProfile, PromptTemplate, ProviderKey
 from llm.prompts import STANDARD
 from llm.providers.scripted import ScriptedChat
 from llm.services import (
@@ -93,12 +94,6 @@ def test_a_template_is_fixed_by_its_first_use(profile, ann):
     assert trader.template.system == "Trade well."
     assert row.used_at is not None
     assert trader_for(profile, row, "").template == trader.template
-
-
-@pytest.mark.parametrize("provider", [one for one in Provider if one != Provider.SCRIPTED])
-def test_other_providers_say_that_they_can_t_be_asked(provider):
-    with pytest.raises(ProviderNotAvailable, match=f"models of {provider} can't be asked yet"):
-        chat_model(ModelProfile(name="x", provider=provider))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from django.views.debug import ExceptionReporter
 
 from bots import models, runtime, services
 from bots.domain.records import CycleOutcome
-from llm.models import Provider
+from llm.hosts import Provider
 from llm.services import create_model_profile, create_provider_key
 from market.models import ExchangeAccount
 from market.venues.paper_broker import PaperBroker

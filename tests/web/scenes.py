@@ -27,7 +27,8 @@ from llm.domain import (
     StopRequirement,
     Usage,
 )
-from llm.models import ModelProfile, Provider
+from llm.hosts import Provider
+from llm.models import ModelProfile
 from market.domain.numbers import significant
 from market.venues.clocks import SteppedClock
 from market.venues.sim_market.feed import SimMarketFeed

@@ -20,7 +20,8 @@ from bots.pages import dashboard as page
 from bots.pages.bot_lists import spark
 from bots.pages.figures_of_all import drawdown_of, exposure_of, model_cost_of
 from bots.pages.stories import feed
-from llm.models import ModelProfile, Provider
+from llm.hosts import Provider
+from llm.models import ModelProfile
 from market.instrument_rows import row_of
 from market.models import ExchangeAccount, LatestPrice
 from tests.bots.bulk_rows import cycle_row, fill, hold, order_row

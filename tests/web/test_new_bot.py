@@ -14,7 +14,8 @@ from django.urls import reverse
 from bots import models, runtime, services
 from bots.forms import PARAMS, RULES, NewBotForm
 from bots.pages.new_bot import form_context
-from llm.models import ModelProfile, Provider
+from llm.hosts import Provider
+from llm.models import ModelProfile
 from llm.traders.registry import trader_names, trader_parameters
 from market.domain.enums import InstrumentStatus
 from market.errors import VenueUnavailable

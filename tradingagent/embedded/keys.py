@@ -1,18 +1,16 @@
-"""Keys of model providers in the environment: which traders they make, and what is said where they make none.
+"""Keys of model providers in the environment, and the traders that they make.
 
-A key is named here, never read: a shared profile names its variable, and whoever asks the model reads it. The
-trap avoided: a trader that seems to ask a model and asks none.
+A key is named here, never read: a shared profile names its variable, and whoever asks the model reads it.
 """
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from llm.models import ModelProfile, Provider
-from llm.services import can_ask, create_model_profile
+from llm.hosts import Provider
+from llm.models import ModelProfile
+from llm.services import create_model_profile
 from tradingagent.accounts.models import User
-from tradingagent.embedded.first_run import Say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,24 +35,15 @@ KEYS: Final = (
     KnownKey(
         variable="DEEPSEEK_API_KEY",
         name="DeepSeek",
-        provider=Provider.OPENAI_COMPATIBLE,
+        provider=Provider.DEEPSEEK,
         model="deepseek-chat",
-        base_url="https://api.deepseek.com",
     ),
 )
 
 
-def model_profiles(by: User, say: Say) -> list[ModelProfile]:
-    """The shared profile of each key that is set, made where it is missing. It is said of which keys no model
-    can be asked."""
-    there = [key for key in KEYS if os.environ.get(key.variable)]
-    without = [key.variable for key in there if not can_ask(key.provider)]
-    if without:
-        say(
-            f"{_listed(without)} {'is' if len(without) == 1 else 'are'} set, but this version can't ask "
-            "models yet: no model trader was started."
-        )
-    return [_profile(key, by) for key in there if can_ask(key.provider)]
+def model_profiles(by: User) -> list[ModelProfile]:
+    """The shared profile of each key that is set, made where it is missing."""
+    return [_profile(key, by) for key in KEYS if os.environ.get(key.variable, "").strip()]
 
 
 def _profile(key: KnownKey, by: User) -> ModelProfile:
@@ -69,7 +58,3 @@ def _profile(key: KnownKey, by: User) -> ModelProfile:
         base_url=key.base_url,
         key_env=key.variable,
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

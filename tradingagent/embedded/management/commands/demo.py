@@ -77,7 +77,7 @@ class Command(BaseCommand):
         venue = chosen_venue(options["venue"], self.say)
         first_run.bring_database_up_to_date(self.say)
         login = first_run.demo_login(settings.LOCAL_DIR)
-        models = model_profiles(login.user, self.say)
+        models = model_profiles(login.user)
         arena = traders.arena_at(venue, login.user, models, self.say)
         self.say("Starting …")
 

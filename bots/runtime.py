@@ -121,7 +121,12 @@ def simulated_symbols() -> tuple[str, ...]:
 
 def open_feed(bot: models.Bot) -> LiveFeed:
     """What the bot sees of its venue. Raises ValueError for a venue nobody knows."""
-    return feed_for(bot.venue, timedelta(seconds=bot.timeframe_seconds))
+    return feed_of(bot.venue, timedelta(seconds=bot.timeframe_seconds))
+
+
+def feed_of(venue: str, timeframe: timedelta) -> LiveFeed:
+    """What can be seen of a venue, in candles of this length. Raises ValueError for one that nobody knows."""
+    return feed_for(venue, timeframe)
 
 
 def instruments_of(bot: models.Bot, feed: MarketFeed) -> dict[str, Instrument]:

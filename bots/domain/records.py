@@ -10,6 +10,10 @@ from market.domain.canonical import canonical_bytes
 from market.domain.data import MarketSnapshot
 from risk.domain import Intent, Limits, RiskContext, TradingState, Verdict
 
+ENGINE_VERSION = 2
+"""Raised whenever prompt, parse, plan or verdict come out otherwise for the same record, or a record gets another
+form; each record carries the one that made it. `tests/golden/engine.json` fails when it was forgotten."""
+
 
 class CycleOutcome(StrEnum):
     """How a cycle ended. SKIPPED wrote nothing."""
@@ -52,6 +56,7 @@ class CycleRecord:
     order_ids: tuple[str, ...] = ()
     equity: Decimal | None = None
     reason: str = ""
+    engine: int = ENGINE_VERSION
 
     def evidence(self) -> bytes:
         """The record's canonical bytes, the snapshots as their hashes."""

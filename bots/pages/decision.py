@@ -122,6 +122,7 @@ def _check(record: dict[str, Any] | None) -> Check:
         return Check(problem="nothing was recorded")
     try:
         stages = evidence.recomputable(record)
-        return Check(stages=listed(list(stages)) if stages else "", differs=recheck(record))
+        differs = tuple(dict.fromkeys(one.stage for one in recheck(record)))
+        return Check(stages=listed(list(stages)) if stages else "", differs=differs)
     except ValueError as error:
         return Check(problem=str(error))

@@ -6,9 +6,10 @@ they get what is theirs; where a bot is given, the door has asked `access.requir
 
 from bots.queries.books import book_differences, exposed_bots
 from bots.queries.curves import Curves, curves_of
+from bots.queries.decision import recheck
 from bots.queries.equity import EquityOf, equity_of
 from bots.queries.feed import Doings, SentOrder, doings_of, orders_in
-from bots.queries.finding import BotNotFound, bot_named
+from bots.queries.finding import BotNotFound, DecisionNotFound, bot_named, decision_named
 from bots.queries.halts import HaltLine, halts_over
 from bots.queries.history import (
     CycleLine,
@@ -49,6 +50,7 @@ __all__ = [
     "BotNotFound",
     "Curves",
     "CycleLine",
+    "DecisionNotFound",
     "Doings",
     "EquityOf",
     "EventLine",
@@ -74,6 +76,7 @@ __all__ = [
     "curves_of",
     "cycle_record",
     "cycles_of",
+    "decision_named",
     "decisions_of",
     "doings_of",
     "equity_of",
@@ -87,6 +90,7 @@ __all__ = [
     "orders_of",
     "portfolio",
     "positions_of",
+    "recheck",
     "stands_of",
     "today_of",
     "totals_of",

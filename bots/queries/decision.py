@@ -15,7 +15,7 @@ from django.db.models import Prefetch, Q
 from bots import models, rows
 from bots.queries.history import CycleLine, cycle_line, cycle_record
 from bots.queries.holdings import FillLine, fill_line
-from bots.rerun import rerun
+from bots.rerun import Difference, differences
 from llm.domain import Prompt
 from llm.models import PromptTemplate
 from llm.prompts import TemplateError, render, render_facts
@@ -73,12 +73,12 @@ def decision_of(cycle: models.TradingCycle) -> DecisionDetail:
     )
 
 
-def recheck(record: dict[str, Any]) -> tuple[str, ...]:
-    """The stages of a decision that come out otherwise today: prompt, parse, plan, verdict; empty when all
-    are identical. One query where its template is not a built-in one. Raises ValueError for a record that
+def recheck(record: dict[str, Any]) -> tuple[Difference, ...]:
+    """Where a decision comes out otherwise today, in prompt, parse, plan or verdict; empty when all is
+    identical. One query where its template is not a built-in one. Raises ValueError for a record that
     can't be recomputed, with the reason."""
     try:
-        return rerun(canonical_bytes(record), _rendered)
+        return differences(canonical_bytes(record), _rendered)
     except TemplateError as error:
         raise ValueError(str(error)) from error
     except (KeyError, TypeError, ArithmeticError) as error:

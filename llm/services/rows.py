@@ -19,7 +19,7 @@ from tradingagent.accounts.services import audit, facts
 
 
 def create_provider_key(
-    *, owner: User, provider: Provider, name: str, key: Secret, by: User
+    *, owner: User, provider: Provider, name: str, key: Secret, by: User | str
 ) -> ProviderKey:
     """Store a user's key. Raises ValidationError for a name that is empty or used already."""
     row = ProviderKey(owner=owner, provider=provider, name=name, key=key)
@@ -46,7 +46,7 @@ def change_provider_key(row: ProviderKey, *, name: str, key: Secret | None, by: 
 
 
 def create_model_profile(
-    *, owner: User | None, name: str, provider: Provider, by: User, **options: Any
+    *, owner: User | None, name: str, provider: Provider, by: User | str, **options: Any
 ) -> ModelProfile:
     """Store a model and how to ask it; `options` are further columns. `owner` None: shared.
 
@@ -56,9 +56,9 @@ def create_model_profile(
     return save_model_profile(row, by=by)
 
 
-def save_model_profile(row: ModelProfile, *, by: User) -> ModelProfile:
+def save_model_profile(row: ModelProfile, *, by: User | str) -> ModelProfile:
     """Check and store a new or changed profile. Raises ValidationError."""
-    if row.provider == Provider.SCRIPTED and not by.is_staff:
+    if row.provider == Provider.SCRIPTED and isinstance(by, User) and not by.is_staff:
         raise ValidationError({"provider": "Only staff may name a file of completions."})
     row.full_clean()
     host = find_host(row.provider)
@@ -87,7 +87,7 @@ def save_model_price(row: ModelPrice, *, by: User) -> ModelPrice:
     return row
 
 
-def _save(row: ModelProfile | PromptTemplate | ModelPrice, action: str, by: User) -> None:
+def _save(row: ModelProfile | PromptTemplate | ModelPrice, action: str, by: User | str) -> None:
     with transaction.atomic():
         stored = type(row)._base_manager.filter(pk=row.pk).first()
         row.save()

@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run reset replay test browser check bench chaos fmt css docs screenshots lock wheels FORCE
+.PHONY: help setup run reset replay test browser check prices bench chaos fmt css docs screenshots lock wheels FORCE
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -72,6 +72,9 @@ check: setup ## style, types, import contracts, migrations, security
 	$(PY) manage.py makemigrations --check --dry-run
 	$(PY) manage.py check
 	$(PY) -m bandit --quiet --recursive --configfile pyproject.toml $(PACKAGES)
+
+prices: setup ## take the prices of models from genai-prices into llm/price_list.json
+	$(PY) -m tests.price_list
 
 bench: setup ## how fast it is, against its targets
 	$(PY) -m tests.bench

@@ -9,6 +9,7 @@ class LLMConfig(AppConfig):
     name = "llm"
 
     def ready(self) -> None:
-        from llm.services import sync_builtin_templates
+        from llm.services import sync_builtin_templates, sync_price_list
 
         keep_after_migrate(self, sync_builtin_templates, "PromptTemplate")
+        keep_after_migrate(self, sync_price_list, "ModelPrice")

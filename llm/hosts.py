@@ -82,6 +82,7 @@ HOSTS: Final[Mapping[Provider, Host]] = MappingProxyType(
             base_url="https://api.deepseek.com",
             key_variable="DEEPSEEK_API_KEY",
             structure=Structure.OBJECT,
+            effort="reasoning_effort",
             cached=("prompt_cache_hit_tokens", "prompt_tokens_details.cached_tokens"),
         ),
         Provider.XAI: Host(

@@ -17,6 +17,7 @@ from llm.services.rows import (
     save_model_profile,
     save_prompt_template,
     sync_builtin_templates,
+    sync_price_list,
 )
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "save_prompt_template",
     "set_budget",
     "sync_builtin_templates",
+    "sync_price_list",
     "trader_for",
     "try_connection",
 ]

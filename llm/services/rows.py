@@ -4,7 +4,11 @@ The trap: a user's profile that reads a file of the server or sends a key of the
 name a file of completions, and the columns forbid the rest.
 """
 
-from typing import Any
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -108,3 +112,26 @@ def sync_builtin_templates() -> None:
         row.system, row.user = template.system, template.user
         row.settings = settings_json(template.settings)
         row.save()
+
+
+PRICE_LIST: Final = Path(__file__).parent.parent / "price_list.json"
+_PRICES: Final = ("input_price", "output_price", "cached_price", "written_price")
+
+
+def sync_price_list() -> int:
+    """Add the listed prices that the table does not have; how many. What is there stays as somebody made it."""
+    listed = json.loads(PRICE_LIST.read_text(encoding="utf-8"))
+    there = set(ModelPrice.objects.values_list("provider", "model_pattern", "valid_from"))
+    missing = [
+        ModelPrice(
+            provider=Provider(one["provider"]),
+            model_pattern=one["model_pattern"],
+            valid_from=date.fromisoformat(one["valid_from"]),
+            **{name: None if one[name] is None else Decimal(one[name]) for name in _PRICES},
+        )
+        for one in listed
+        if (one["provider"], one["model_pattern"], date.fromisoformat(one["valid_from"]))
+        not in there
+    ]
+    ModelPrice.objects.bulk_create(missing, ignore_conflicts=True)
+    return len(missing)

@@ -22,7 +22,10 @@ def keep_after_migrate(config: AppConfig, sync: Callable[[], object], *model_nam
             sync()
 
     post_migrate.connect(
-        after_migrate, sender=config, weak=False, dispatch_uid=f"{config.label} built-in rows"
+        after_migrate,
+        sender=config,
+        weak=False,
+        dispatch_uid=f"{config.label} built-in {' '.join(model_names)}",
     )
 
 

@@ -29,14 +29,14 @@ KEYS: Final = (
         variable="ANTHROPIC_API_KEY",
         name="Claude",
         provider=Provider.ANTHROPIC,
-        model="claude-sonnet-4-5",
+        model="claude-sonnet-5-5",
     ),
-    KnownKey(variable="OPENAI_API_KEY", name="GPT", provider=Provider.OPENAI, model="gpt-5.1"),
+    KnownKey(variable="OPENAI_API_KEY", name="GPT", provider=Provider.OPENAI, model="gpt-6.1-sol"),
     KnownKey(
         variable="DEEPSEEK_API_KEY",
         name="DeepSeek",
         provider=Provider.DEEPSEEK,
-        model="deepseek-chat",
+        model="deepseek-flash",
     ),
 )
 

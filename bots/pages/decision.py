@@ -11,6 +11,7 @@ from bots.pages.bot import mode_words, rule_name, took
 from bots.pages.bot_charts import listed
 from bots.pages.rulings import rulings_of
 from bots.pages.stories import story_of
+from bots.pages.wishes import base_of
 from bots.queries.decision import DecisionDetail, recheck
 from bots.queries.feed import SentOrder, orders_in
 from bots.queries.holdings import ended_between
@@ -66,6 +67,10 @@ def decision_context(
         "wishes": evidence.wishes(record, detail.steps),
         "held_because": _held_because(line.decision),
         "noted": evidence.noted(record),
+        "doubts": tuple(
+            (f"{base_of(one.symbol)}: " if one.symbol else "", one.text)
+            for one in evidence.doubts_of(record)
+        ),
         "rulings": rulings,
         "done": done,
         "is_protected": any(one.executed.order.purpose is OrderPurpose.STOP for one in done),

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
 
+from pydantic import TypeAdapter, ValidationError
+
 from bots.pages.wishes import base_of
 from bots.templatetags.figures import price
-from llm.domain import DecisionAction, DecisionOutcome
+from llm.checks import Doubt, doubts
+from llm.domain import Decision, DecisionAction, DecisionOutcome
 from market.domain.numbers import ZERO, plain
 
 Record = Mapping[str, Any]
+_DECISION: Final = TypeAdapter(Decision)
 
 SHOWN_INDICATORS: Final = ("RSI14", "EMA20", "RSI7", "MACD", "ATR14")
 MOST_INDICATORS: Final = 2
@@ -80,6 +84,17 @@ def marks(record: Record) -> tuple[tuple[str, str], ...]:
     """(symbol, mark) that a rule's wish was judged beside: a rule keeps no facts of a prompt."""
     seen = (record.get("context") or {}).get("prompt_marks") or {}
     return tuple((symbol, price(Decimal(mark))) for symbol, mark in sorted(seen.items()))
+
+
+def doubts_of(record: Record) -> tuple[Doubt, ...]:
+    """What does not fit in what a model said; nothing where its record can't be read today."""
+    said = record.get("decision")
+    if not said or not said.get("completions"):
+        return ()
+    try:
+        return doubts(_DECISION.validate_python(said))
+    except (ValidationError, KeyError, TypeError, ValueError):
+        return ()
 
 
 def account(record: Record) -> tuple[tuple[str, str], ...]:
@@ -155,7 +170,7 @@ HELD_BECAUSE: Final[Mapping[DecisionOutcome, str]] = {
     DecisionOutcome.REFUSED: "The model refused to answer, so everything was held.",
     DecisionOutcome.TIMED_OUT: "The model did not answer in time, so everything was held.",
     DecisionOutcome.UNAVAILABLE: "The model could not be asked, so everything was held.",
-    DecisionOutcome.OVER_BUDGET: "The prompt does not fit the model's budget, so everything was held.",
+    DecisionOutcome.OVER_BUDGET: "A budget does not allow the call, so nobody was asked and everything was held.",
 }
 
 

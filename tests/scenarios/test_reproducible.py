@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bots.domain.records import ENGINE_VERSION
 from bots.lab.runner import ReplayResult
-from bots.rerun import rerun
+from bots.rerun import differences, rerun
 from risk.profiles import profile
 from tests.scenarios.tables import candles, item, play, script, scripted
 from tests.scenarios.test_hand_made import ANSWERS, TABLE
@@ -60,6 +61,33 @@ def test_a_changed_record_is_seen_and_named(tmp_path: Path) -> None:
         "verdict": altered(whole, "limits", "max_position_notional_fraction", to="0.05"),
     }.items():
         assert stage in rerun(changed), stage
+
+
+def test_a_difference_is_shown_where_it_is(tmp_path: Path) -> None:
+    result = play(candles(TABLE), scripted(tmp_path, ANSWERS), profile("balanced"))
+    whole = result.ledger.cycles[0].evidence()
+    changed = altered(whole, "decision", "prompts", 0, "user", to="another prompt")
+
+    [one] = [one for one in differences(changed) if one.stage == "prompt"]
+
+    assert (one.path, one.was) == ("/user", '"another prompt"')
+    assert one.now.startswith("…# Clock")
+    assert str(one).startswith("prompt /user: was ")
+
+
+def test_a_field_that_an_earlier_engine_had_not_is_no_difference(tmp_path: Path) -> None:
+    result = play(candles(TABLE), scripted(tmp_path, ANSWERS), profile("balanced"))
+    raw = json.loads(result.ledger.cycles[0].evidence())
+    del raw["decision"]["prompts"][0]["reply"]
+
+    assert raw["engine"] == ENGINE_VERSION
+    assert [one.path for one in differences(json.dumps(raw).encode())] == [
+        "/reply",
+        "/prompts/0/reply",
+    ]
+    for older in ({"engine": ENGINE_VERSION - 1}, {}):
+        record = {name: value for name, value in raw.items() if name != "engine"} | older
+        assert differences(json.dumps(record).encode()) == ()
 
 
 def test_what_is_no_record_is_refused() -> None:

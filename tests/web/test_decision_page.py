@@ -151,6 +151,23 @@ def test_a_second_try_is_shown_as_such(desk, look, monkeypatch):
     assert "2 tries" in words(page)
 
 
+def test_what_does_not_fit_is_said_and_is_in_nobodys_way(desk, look, monkeypatch):
+    odd = {**WISH, "decisions": [{**WISH["decisions"][0], "justification": "It broke 140 today."}]}
+    answer = replace(reply(json.dumps(odd)), reasoning="First I thought of a short.")
+    asks_a_model(monkeypatch, answer)
+    desk.cycle("1")
+
+    page = look(last(desk))
+
+    assert "Cites 140, which stands nowhere in what it saw" in words(page)
+    assert "What it thought" in page and "First I thought of a short." in page
+    assert "Sell stop TEST" in words(page)  # it traded all the same
+
+
+def test_a_sound_answer_is_not_doubted(desk, decided, look):
+    assert "Worth doubting" not in look(decided)
+
+
 @pytest.mark.parametrize("text", ["no JSON at all", "{}"])
 def test_an_answer_that_can_not_be_read_is_a_hold(desk, look, monkeypatch, text):
     asks_a_model(monkeypatch, *[reply(text)] * 2)

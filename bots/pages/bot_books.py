@@ -18,6 +18,7 @@ from bots.pages.bot import ROWS, ShownTrade
 from bots.pages.bot_charts import SPANS, choices
 from bots.pages.stories import feed
 from bots.queries.activity import halts_of
+from bots.queries.calibration import calibration_of
 from bots.queries.charts import candles_of
 from bots.queries.feed import Doings, orders_in
 from bots.queries.holdings import ended_between
@@ -105,8 +106,9 @@ def book_context(
 
 
 def _trades(asked: Asked) -> dict[str, Any]:
-    if not asked.after:
-        return {}  # the first page moves
+    if not asked.after:  # the first page moves
+        asks_model = asked.bot.model_profile_id is not None
+        return {"calibration": calibration_of(asked.bot)} if asks_model else {}
     page = queries.closed_trades_of(asked.bot, after=asked.after, limit=ROWS)
     rows = tuple(ShownTrade(trade=trade) for trade in page.items)
     return {"rows": rows, "page_next": page.next}

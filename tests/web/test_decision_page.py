@@ -28,7 +28,7 @@ from tradingagent.accounts.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-WISH = {
+WISH: dict[str, Any] = {
     "summary": "I buy the <break>.",
     "decisions": [
         {"symbol": SYMBOL, "action": "buy_to_enter", "confidence": 0.8, "notional": 1500, "leverage": 25,

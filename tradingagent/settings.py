@@ -148,6 +148,9 @@ CYCLE_LEASE_SECONDS = env.float("CYCLE_LEASE_SECONDS", 30)
 MARK_SECONDS = env.int("MARK_SECONDS", 15)
 MARK_SHARDS = env.int("MARK_SHARDS", 1)
 
+# Days for which prompts, answers and verdicts of decisions are kept; 0: for ever.
+RECORD_DAYS = env.int("RECORD_DAYS", 0)
+
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",

@@ -93,6 +93,9 @@ class TradingCycle(models.Model):
             models.Index(
                 fields=["lease_until"], condition=Q(status="RUNNING"), name="cycle_running_until"
             ),
+            models.Index(
+                fields=["ended_at"], condition=Q(record__isnull=False), name="cycle_recorded"
+            ),
         ]
 
     def __str__(self) -> str:

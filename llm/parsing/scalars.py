@@ -1,7 +1,8 @@
 """One value at a time: numbers, fractions, actions and texts, as models spell them.
 
-A spelling is taken only when it can mean one thing. `1,234` is a thousand; `0,5`, `1.234,5`, `46k`,
-`-2%` for a price and `46000-47000` are refused. Nothing is ever rounded up or made larger.
+A spelling is taken only when it can mean one thing. `1,234` is a thousand and so is `1.234k`; `0,5`,
+`1.234,5`, `~46k`, `2m`, `-2%` for a price and `46000-47000` are refused. Nothing is ever rounded up or made
+larger. The trap avoided: patterns that look for an end go wrong on long texts, so those come to none.
 """
 
 import re
@@ -12,12 +13,14 @@ from llm.domain import DecisionAction
 from market.domain.enums import PositionSide
 
 SMALLEST_EXPONENT, LARGEST_EXPONENT, MOST_DIGITS = -20, 18, 40
+LONGEST_NUMBER = 64
 SHOWN = 60
 
 _PLAIN = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
 _GROUPED = re.compile(
     r"[+-]?[1-9][0-9]{0,2}(?:([,_' \u00a0\u202f\u2009’])[0-9]{3}(?:\1[0-9]{3})*)(?:\.[0-9]+)?"
 )
+_THOUSANDS = re.compile(r"(\+?[0-9]+(?:\.[0-9]+)?)[kK]")
 _CURRENCY = re.compile(
     r"^(?:\$|(?:usdt|usdc|usd)\b)\s*|\s*(?:\$|\b(?:usdt|usdc|usd))$", re.IGNORECASE
 )
@@ -72,10 +75,14 @@ class BadValue(ValueError):
     """A value that can't be taken; the message says what was expected."""
 
 
-@lru_cache(maxsize=1024)
 def snake(key: str) -> str:
     """`stopLoss`, `Stop Loss`, `stop-loss` → `stop_loss`."""
-    return _WORD_BREAK.sub("_", _HUMP.sub("_", key.strip()[:100]).lower()).strip("_")
+    return _snake(key.strip()[:100])
+
+
+@lru_cache(maxsize=1024)
+def _snake(key: str) -> str:
+    return _WORD_BREAK.sub("_", _HUMP.sub("_", key).lower()).strip("_")
 
 
 def shown(value: object) -> str:
@@ -105,9 +112,13 @@ def number(value: object) -> tuple[Decimal, bool] | None:
     if not is_said(value):
         return None
     text = value.strip().replace("−", "-")
+    if len(text) > LONGEST_NUMBER:
+        raise BadValue(f"must be a plain number, not {shown(value)}")
     percent = text.endswith("%")
     text = _TIMES.sub("", _CURRENCY.sub("", text.removesuffix("%").strip()))
-    if not _PLAIN.fullmatch(text):
+    if thousands := _THOUSANDS.fullmatch(text):
+        text = thousands.group(1) + "e3"
+    elif not _PLAIN.fullmatch(text):
         if not _GROUPED.fullmatch(text):
             raise BadValue(f"must be a plain number, not {shown(value)}")
         text = _GROUPING.sub("", text)

@@ -1,16 +1,16 @@
 """Which items a JSON value holds, whatever shape the model gave it.
 
-Known shapes: `{summary, decisions: [...]}`, a bare list, one item, one object for each symbol (also
-with the arena's `trade_signal_args` inside), a bare action word for each symbol, and any of these
-wrapped in one more object. It reads no value: what an item says is `items.py`'s.
+Known shapes: `{summary, decisions: [...]}`, a bare list, lists in a list, one item, one object for each
+symbol (also with the arena's `trade_signal_args` inside), a bare action word for each symbol, and any of
+these wrapped in one more object or list. It reads no value: what an item says is `items.py`'s.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from llm.errors import DecisionUnreadable
 from llm.parsing.scalars import ACTION_OF, snake
-from llm.parsing.symbols import find_symbol
+from llm.parsing.symbols import is_ours
 
 MAX_ITEMS = 200
 MAX_WRAPPERS = 4
@@ -51,9 +51,14 @@ def raw_reply(value: object, symbols: tuple[str, ...]) -> RawReply | None:
 
 
 def _reply(value: object, symbols: tuple[str, ...], depth: int) -> RawReply | None:
+    if depth > MAX_WRAPPERS:
+        return None
     if isinstance(value, list):
-        return _of_list(value, symbols)
-    if not isinstance(value, dict) or depth > MAX_WRAPPERS:
+        if len(value) != 1:
+            return _of_list(value, symbols)
+        found = _reply(value[0], symbols, depth + 1)
+        return found and found._replace(is_one=False)
+    if not isinstance(value, dict):
         return None
     fields = _flat(value)
     summary = next((fields[key] for key in fields if key in _SUMMARY_KEYS), None)
@@ -81,7 +86,8 @@ def _reply(value: object, symbols: tuple[str, ...], depth: int) -> RawReply | No
 def _of_list(value: list[object], symbols: tuple[str, ...]) -> RawReply | None:
     items: list[RawItem] = []
     others = 0
-    for element in value:
+    elements = list(_unnested(value))
+    for element in elements:
         if not isinstance(element, dict):
             others += 1
             continue
@@ -95,8 +101,16 @@ def _of_list(value: list[object], symbols: tuple[str, ...]) -> RawReply | None:
     if not items:
         return None
     if others:
-        raise DecisionUnreadable(f"{others} of the {len(value)} decisions state no action")
+        raise DecisionUnreadable(f"{others} of the {len(elements)} decisions state no action")
     return RawReply(None, tuple(items), False)
+
+
+def _unnested(value: list[object], depth: int = 0) -> Iterator[object]:
+    for element in value:
+        if isinstance(element, list) and depth < MAX_WRAPPERS:
+            yield from _unnested(element, depth + 1)
+        else:
+            yield element
 
 
 def _by_symbol(value: Mapping[str, object], symbols: tuple[str, ...]) -> tuple[RawItem, ...]:
@@ -108,14 +122,14 @@ def _by_symbol(value: Mapping[str, object], symbols: tuple[str, ...]) -> tuple[R
             fields = _flat(inner)
             if _states_action(fields):
                 items.append(RawItem(key, fields))
-            elif find_symbol(key, symbols):
+            elif is_ours(key, symbols):
                 silent.append(key)
-        elif isinstance(inner, str) and find_symbol(key, symbols):
+        elif isinstance(inner, str) and is_ours(key, symbols):
             if snake(inner) in ACTION_OF:
                 items.append(RawItem(key, {"action": inner}))
             else:
                 silent.append(key)
-        elif inner is not None and find_symbol(key, symbols):
+        elif inner is not None and is_ours(key, symbols):
             silent.append(key)
     if items and silent:
         raise DecisionUnreadable(f"{silent[0]}: no action is stated")

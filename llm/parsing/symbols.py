@@ -10,8 +10,8 @@ _PAIR_SUFFIXES = ("", "PERP", "PERPETUAL", "SWAP", "P")
 
 
 @lru_cache(maxsize=64)
-def symbol_index(symbols: tuple[str, ...]) -> Mapping[str, str]:
-    """Spelling → symbol. Spellings that would fit two symbols are left out; exact ones always win.
+def symbol_index(symbols: tuple[str, ...]) -> Mapping[str, str | None]:
+    """Spelling → symbol, None for a spelling that would fit two symbols; exact ones always win.
 
     For `BTC/USDT:USDT`: itself, `BTC`, `BTC/USDT`, `BTCUSDT`, `BTC-USDT-SWAP`, `BTC-PERP`, in any case.
     """
@@ -28,7 +28,7 @@ def symbol_index(symbols: tuple[str, ...]) -> Mapping[str, str]:
         ):
             for suffix in suffixes:
                 meant.setdefault(_squeezed(form) + suffix, set()).add(symbol)
-    index = {form: next(iter(fits)) for form, fits in meant.items() if len(fits) == 1}
+    index = {form: next(iter(fits)) if len(fits) == 1 else None for form, fits in meant.items()}
     index.update({symbol: symbol for symbol in symbols})
     return index
 
@@ -42,6 +42,20 @@ def find_symbol(said: object, symbols: tuple[str, ...]) -> str | None:
     if found is None and said.isascii():
         found = index.get(_squeezed(said))
     return found
+
+
+def fits_several(said: object, symbols: tuple[str, ...]) -> bool:
+    """True for a spelling that would fit more than one symbol, so that it means none."""
+    if not isinstance(said, str) or len(said) > 100 or not said.isascii():
+        return False
+    form = _squeezed(said)
+    index = symbol_index(symbols)
+    return form in index and find_symbol(said, symbols) is None
+
+
+def is_ours(said: object, symbols: tuple[str, ...]) -> bool:
+    """True when a name is that of one of our instruments, or could be that of several."""
+    return find_symbol(said, symbols) is not None or fits_several(said, symbols)
 
 
 def _squeezed(said: str) -> str:

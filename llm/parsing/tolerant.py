@@ -1,9 +1,9 @@
 """A reader of almost-JSON: the slips that models make and whose meaning is certain.
 
-Takes single and typographic quotes, trailing commas, None/True/False, comments and raw newlines in
-text. It does not take unquoted keys, unquoted words, numbers with separators, or anything cut off:
-those raise, because what they mean would be a guess. Depth is bounded, so no text can exhaust the
-stack.
+Takes single, typographic and full-width quotes, full-width commas and colons, trailing commas,
+None/True/False/N/A, comments and raw newlines in text. It does not take unquoted keys, unquoted words,
+numbers with separators, or anything cut off: those raise, because what they mean would be a guess. Depth
+is bounded, so no text can exhaust the stack.
 """
 
 import re
@@ -13,12 +13,13 @@ MAX_DEPTH = 32
 
 _SPACE = re.compile(r"(?:\s|//[^\n]*|/\*.*?\*/|#[^\n]*)*", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?(?![\w.])")
-_WORD = re.compile(r"[A-Za-z]+\b")
+_WORD = re.compile(r"[A-Za-z]+(?:/[A-Za-z]+)?\b")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
-_ENDS_SINGLE = re.compile(r"\s*[,:}\]]")
-_QUOTES = {'"': '"', "'": "'", "“": "”", "”": "”", "„": "“", "‘": "’", "«": "»"}
+_ENDS_SINGLE = re.compile(r"\s*[,:，：}\]]")
+_QUOTES = {'"': '"', "'": "'", "“": "”", "”": "”", "„": "“", "‘": "’", "«": "»", "＂": "＂"}
 _WORDS = {
     "null": None, "None": None, "none": None, "undefined": None, "nan": None, "NaN": None,
+    "N/A": None, "n/a": None,
     "true": True, "True": True, "false": False, "False": False,
 }  # fmt: skip
 _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
@@ -88,7 +89,7 @@ class _Reader:
                 self._fail("no quoted key", at)
             key, at = self._string(at)
             at = self._skip(at)
-            if self._text[at : at + 1] != ":":
+            if self._text[at : at + 1] not in (":", "："):
                 self._fail("no colon after a key", at)
             value, at = self.value(at + 1, depth + 1)
             pairs.append((key, value))
@@ -108,7 +109,7 @@ class _Reader:
         """Past one comma, which may come before the end; else at the end."""
         at = self._skip(at)
         following = self._text[at : at + 1]
-        if following == ",":
+        if following in (",", "，"):
             return self._skip(at + 1)
         if following != end:
             self._fail(f"no comma or {end}", at)
@@ -140,4 +141,6 @@ def _unescape(match: re.Match[str]) -> str:
     code, character = match.groups()
     if code:
         return chr(int(code, 16))
-    return _ESCAPED.get(character, character)
+    if character.isalnum():  # an escape that JSON has not stays as it is: `4\\5` is no 45
+        return _ESCAPED.get(character, match.group())
+    return character

@@ -58,6 +58,21 @@ def milliseconds(work: Callable[[], object], repeats: int = 30, inner: int = 1) 
     return statistics.median(times) * 1000
 
 
+def mind_figures() -> list[Figure]:
+    """What a model's decision costs beside the model: the prompt made, the answer read."""
+    facts, text = milliseconds(cases.facts_case()), milliseconds(cases.render_case())
+    parse = milliseconds(cases.parse_case(), inner=5)
+    fenced = milliseconds(cases.parse_case("<think>Up?</think>\nSo:\n```json\n", "\n```"), inner=5)
+    return [
+        Figure("a prompt of six instruments, view to text", facts + text, "ms", 1.5),
+        Figure("  its facts", facts, "ms"),
+        Figure("  its text", text, "ms", 1.5),
+        Figure("parse a reply, six instruments", parse, "ms", 0.3),
+        Figure("  in a fence, after a thought", fenced, "ms", 0.3),
+        Figure("  beside json.loads", parse / milliseconds(cases.json_case(), inner=20), "× of it"),
+    ]
+
+
 def figures() -> list[Figure]:
     made: list[Figure] = []
     replay = cases.replay_case()
@@ -70,12 +85,7 @@ def figures() -> list[Figure]:
     made.append(Figure("  with jumps off", slow_speed, "candles/s"))
     made.append(Figure("  jumps are worth", speed / slow_speed, "×"))
     made.append(Figure("  bars evaluated", jumped.bars_evaluated, "bars"))
-    made.append(
-        Figure("render a prompt, six instruments", milliseconds(cases.render_case()), "ms", 1.5)
-    )
-    made.append(
-        Figure("parse a reply, six instruments", milliseconds(cases.parse_case()), "ms", 0.3)
-    )
+    made += mind_figures()
     made.append(
         Figure("a whole cycle in memory, six instruments, scripted", cases.cycle_case(), "ms", 3.3)
     )

@@ -19,6 +19,7 @@ from bots.desk import Desk
 from bots.domain.bot import BotConfig
 from bots.lab.runner import ReplayResult, ReplaySetup, run_replay
 from bots.memory_ledger import MemoryLedger
+from llm.domain import DecisionView
 from llm.parsing import parse_decision
 from llm.prompts import STANDARD, prompt_facts, render
 from llm.providers.scripted import ScriptedChat
@@ -144,8 +145,9 @@ def cycle_case(decisions: int = 60) -> float:
     return statistics.median(times[5:]) * 1000
 
 
-def render_case() -> Callable[[], object]:
-    """Facts and prompt of six instruments with a position, indicators computed already."""
+@cache
+def shown() -> DecisionView:
+    """What a model is shown of six instruments with a position, indicators computed already."""
     one, clock = desk(30)
     views = []
     trader = one.trader
@@ -161,13 +163,31 @@ def render_case() -> Callable[[], object]:
     for slot in range(3):
         clock.advance_to(clock.now() + timedelta(minutes=3))
         run_cycle(kept, str(slot))
-    view = views[-1]
-    return lambda: render(prompt_facts(view, STANDARD), STANDARD)
+    return views[-1]
 
 
-def parse_case() -> Callable[[], object]:
-    text = reply()
+def facts_case() -> Callable[[], object]:
+    """A view into the facts of a prompt."""
+    view = shown()
+    return lambda: prompt_facts(view, STANDARD)
+
+
+def render_case() -> Callable[[], object]:
+    """Facts into a prompt."""
+    facts = prompt_facts(shown(), STANDARD)
+    return lambda: render(facts, STANDARD)
+
+
+def parse_case(before: str = "", after: str = "") -> Callable[[], object]:
+    """The answer on six instruments, and what a model writes around it."""
+    text = before + reply() + after
     return lambda: parse_decision(text, SIX, equity=D(10_000))
+
+
+def json_case() -> Callable[[], object]:
+    """What the parser's work is compared with: the same text read as JSON and no further."""
+    text = reply()
+    return lambda: json.loads(text)
 
 
 def review_case() -> Callable[[], Verdict]:

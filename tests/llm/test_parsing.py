@@ -180,7 +180,7 @@ def test_items_that_contradict_each_other_are_all_void(other):
         ("[]", "no decision"),
         ("42", "no decision"),
         ("null", "no decision"),
-        ('"buy BTC"', "no decision"),
+        ('"buy BTC"', "no JSON object"),
         (json.dumps({"price": 5}), "no decision"),
         (json.dumps({"BTC": {"rsi": 44}}), "no decision"),
         (reply(BUY)[:-1], "cut off"),

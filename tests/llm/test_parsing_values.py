@@ -49,6 +49,9 @@ def test_money_at_risk_is_checked_never_trusted():
         ("USD 46377", "46377"),
         ("+46377", "46377"),
         ("4.6e4", "46000"),
+        ("46k", "46000"),
+        ("$46.3775K", "46377.5"),
+        ("95,000", "95000"),
         (".00001234", "0.00001234"),
         ("0.000000012345", "0.000000012345"),
         (46377, "46377"),
@@ -88,10 +91,12 @@ def test_what_stands_for_nothing_is_nothing(said):
 @pytest.mark.parametrize(
     "said",
     [
-        -45000, "-45000", "−45000", "1,23", "0,123", "12,34,567", "1.234,5", "46.377,50", "46k",
-        "~46000", "46000-47000", "<46000", "about 46000", "2%", "-2%", "1e400", "1e40", "1e-30",
+        -45000, "-45000", "−45000", "1,23", "0,123", "12,34,567", "1.234,5", "46.377,50", "46,5k",
+        "~46000", "~95k", "46 k", "46m", "-46k", "46k%", "k", "46000-47000", "<46000", "about 46000",
+        "2%", "-2%", "1e400", "1e40", "1e-30",
         float("inf"), "Infinity", True, [46000], {"price": 46000}, "9" * 41, 10**4000, "٤٦٠٠٠",
-        "46 37", "1,234 567", "0x10", "1_0", "--5", "€46000",
+        "46 37", "1,234 567", "0x10", "1_0", "--5", "€46000", 1e308, "1e308", float("-inf"), "４６０００",
+        "46000; 45000", "9" * 65, "1" + " " * 5000 + "1",
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("field", ["stop_loss", "take_profit"])
@@ -190,7 +195,9 @@ def test_actions(word, action):
     assert one(reply({**signal, "signal": word, "reduce_fraction": 0.5})).action is action
 
 
-@pytest.mark.parametrize("word", ["buy or sell", "yolo", "b", "buy!now", "not buy", "买入"])
+@pytest.mark.parametrize(
+    "word", ["buy or sell", "yolo", "b", "buy!now", "not buy", "买入", "купить"]
+)
 def test_actions_that_are_none(word):
     with pytest.raises(DecisionUnreadable, match="action must be one of buy_to_enter"):
         parse_decision(with_field(action=word), OURS)

@@ -15,10 +15,12 @@ from llm.errors import ModelUnavailable
 from llm.hosts import Structure
 from llm.parsing.strict import strict_schema
 from llm.providers.failures import of_status
-from llm.providers.one_request import LONGEST_TEXT, Address, kept_end, of_line, outward, whole
+from llm.providers.one_request import LONGEST_TEXT, Address, hush, kept_end, of_line, outward, whole
 from llm.providers.replies import body_object, parameters_of, text_of_parts
 
 _NAMES_THE_FORM = ("output_config", "output_format", "json_schema", "structured output")
+
+hush("anthropic")
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What a provider's adapter does: one request to one host. Tries, budgets and prices are others' business."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,13 @@ MOST_TOKENS = 100_000_000
 _OF_THE_LINE = (httpx2.HTTPError, httpx2.InvalidURL)
 NO_KEY = "none"
 """What is sent as a key to a host that needs none; the clients send nothing without one."""
+
+
+def hush(client: str) -> None:
+    """Keep a client and what it speaks through from logging what hosts say: some repeat the key. After its import,
+    which may have turned its logging on."""
+    for name in (client, "httpx2", "httpcore2"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 class OneRequest(Protocol):

@@ -15,10 +15,12 @@ from llm.errors import ModelUnavailable
 from llm.hosts import Host, Structure
 from llm.parsing.strict import strict_schema
 from llm.providers.failures import of_status, quote
-from llm.providers.one_request import LONGEST_TEXT, Address, kept_end, of_line, outward, whole
+from llm.providers.one_request import LONGEST_TEXT, Address, hush, kept_end, of_line, outward, whole
 from llm.providers.replies import at_path, body_object, parameters_of, text_of_parts
 
 _NAMES_THE_FORM = ("response_format", "json_schema", "json_object", "structured output")
+
+hush("openai")
 
 
 @dataclass(slots=True, kw_only=True)

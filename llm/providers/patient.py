@@ -67,7 +67,7 @@ class PatientChat:
     def complete(
         self, prompt: Prompt, *, deadline: timedelta, repair: str | None = None
     ) -> Completion:
-        """Ask, up to three times. Raises ModelUnavailable, ModelTimedOut, BudgetExhausted."""
+        """Ask, up to three times. Raises ModelUnavailable, ModelTimedOut, and BudgetExhausted if nothing left."""
         sent = prompt if repair is None else with_repair(prompt, repair)
         began = self.monotonic()
         tries: list[str] = []
@@ -78,6 +78,10 @@ class PatientChat:
             except ModelUnavailable as failure:
                 left = deadline - timedelta(seconds=self.monotonic() - began)
                 self._pause(failure, tries, left)
+            except BudgetExhausted as failure:
+                if not tries:
+                    raise
+                raise ModelUnavailable(f"{tries[-1]}; not asked again: {failure}") from None
             else:
                 took = self.monotonic() - began
                 return replace(answer, latency_ms=round(took * 1000), tries=tuple(tries))

@@ -1,4 +1,4 @@
-"""A host, a key in the environment, and nothing left over of other tests' hosts."""
+"""A host, a key in the environment, and nothing known of other tests' hosts."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,6 @@ import pytest
 from llm.providers.gate import BREAKERS
 from tests.llm.hosts.server import Host, a_host
 from tests.llm.hosts.stage import VARIABLE, canary
-from tradingagent.accounts.outbound import http_client
 
 
 @pytest.fixture
@@ -22,10 +21,6 @@ def a_key(monkeypatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def nothing_left_over() -> Iterator[None]:
-    """Ports are used again, so what was known of one must be forgotten; and no connection stays open."""
+def nothing_is_known() -> None:
+    """Ports are used again, so what became of another test's requests must be forgotten."""
     BREAKERS._states.clear()
-    yield
-    for may_reach_private in (True, False):
-        http_client(may_reach_private=may_reach_private).close()
-    http_client.cache_clear()

@@ -11,7 +11,7 @@ from llm.errors import ModelTimedOut, ModelUnavailable
 from llm.services import chat_model, made_of, try_connection
 from llm.services.asking import request_key
 from tests.llm.hosts import server
-from tests.llm.hosts.server import says
+from tests.llm.hosts.server import Answer, says
 from tests.llm.hosts.stage import (
     assert_no_key,
     canary,
@@ -20,28 +20,27 @@ from tests.llm.hosts.stage import (
     sends,
     unstored_profile,
 )
-from tests.llm.hosts.wires import HOLD, WIRES
+from tests.llm.hosts.wires import HOLD, WIRES, Wire
 from tests.llm.scenes import first_view, standard
 
 PROMPT = standard(first_view())
 wires = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.provider.value)
 
-LOUD = {
-    f"{status}": lambda wire, status=status: says(
-        wire.error("The key {key} (Bearer {key}) is wrong", "code-{key}"), status
-    )
-    for status in (400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 529)
+STATUSES = (400, 401, 402, 403, 404, 408, 413, 422, 429, 500, 529)
+LOUD: dict[str, Answer] = {
+    "a page": says(b"<h1>{key}</h1>", 502),
+    "no JSON": says(b"{key}"),
+    "no message": says({"error": {"message": "{key}"}}),
+    "elsewhere": says(b"", 307, location="http://127.0.0.1:1/{key}"),
+    "no protocol": server.breaks_the_protocol,
+    "half": server.closes_in_the_middle,
+    "late": server.drips_its_answer,
+    "in its first line": server.shouts_the_key,
 }
-LOUD |= {
-    "a page": lambda wire: says(b"<h1>{key}</h1>", 502),
-    "no JSON": lambda wire: says(b"{key}"),
-    "no message": lambda wire: says({"error": {"message": "{key}"}}),
-    "elsewhere": lambda wire: says(b"", 307, location="http://127.0.0.1:1/{key}"),
-    "no protocol": lambda wire: server.breaks_the_protocol,
-    "half": lambda wire: server.closes_in_the_middle,
-    "late": lambda wire: server.drips_its_answer,
-    "in its first line": lambda wire: server.shouts_the_key,
-}
+
+
+def quoting(wire: Wire, status: int) -> Answer:
+    return says(wire.error("The key {key} (Bearer {key}) is wrong", "code-{key}"), status)
 
 
 def failure_of(host, wire) -> Exception:
@@ -52,10 +51,10 @@ def failure_of(host, wire) -> Exception:
 
 
 @wires
-@pytest.mark.parametrize("name", LOUD)
-def test_no_failure_shows_the_key(name, wire, host, caplog):
+@pytest.mark.parametrize("way", [*LOUD, *STATUSES])
+def test_no_failure_shows_the_key(way, wire, host, caplog):
     caplog.set_level(logging.DEBUG)
-    host.answer_with(LOUD[name](wire))
+    host.answer_with(LOUD[way] if way in LOUD else quoting(wire, way))
 
     failure = failure_of(host, wire)
 

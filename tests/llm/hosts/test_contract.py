@@ -9,6 +9,7 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import pytest
 
@@ -268,7 +269,7 @@ def test_over_the_budget_nothing_leaves(wire, host):
     host.answer_with(says(wire.says()))
     priced(wire.provider)
 
-    came = Asking(profile_of(host, wire.provider, wire.base), money=0).decide()
+    came = Asking(profile_of(host, wire.provider, wire.base), money=Decimal(0)).decide()
 
     assert came.decision.outcome is DecisionOutcome.OVER_BUDGET
     assert is_hold(came.decision)
@@ -279,7 +280,7 @@ def test_over_the_budget_nothing_leaves(wire, host):
 @wires
 def test_an_unknown_price_is_an_unknown_cost_and_only_calls_count(wire, host):
     host.answer_with(says(wire.says()))
-    asking = Asking(profile_of(host, wire.provider, wire.base), money=0, calls=1)
+    asking = Asking(profile_of(host, wire.provider, wire.base), money=Decimal(0), calls=1)
 
     came, second = asking.decide(), asking.decide()
 

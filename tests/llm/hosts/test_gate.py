@@ -205,11 +205,16 @@ def test_who_waits_enters_when_there_is_place():
     gate, time = a_gate(requests=1)
     with time_machine.travel("2026-03-01 12:00:00Z", tick=False) as traveller:
         assert entered(gate)
+
+        def sleep(seconds: float) -> None:
+            time.sleep(seconds)
+            traveller.shift(seconds)
+
         waiting = KeyGate(
             key=gate.key,
             requests_per_minute=1,
             breakers=gate.breakers,
-            sleep=lambda seconds: (time.sleep(seconds), traveller.shift(seconds))[0],
+            sleep=sleep,
             monotonic=time.monotonic,
         )
         assert entered(waiting, 1, 3 * MINUTE)

@@ -184,9 +184,9 @@ def test_an_exhausted_budget_is_not_retried_and_gives_its_place_back():
     assert (request.given, time.slept, books.told[-1]) == ([], [], "leave")
 
 
-def test_a_budget_that_ends_between_two_tries():
+def test_a_budget_that_ends_between_two_tries_hides_not_what_was_sent():
     chat, request, _, time = patient(BUSY, exhausted_at=1)
-    with pytest.raises(BudgetExhausted):
+    with pytest.raises(ModelUnavailable, match="busy; not asked again: spent"):
         chat.complete(PROMPT, deadline=MINUTE)
     assert (len(request.given), time.slept) == (1, [1])
 

@@ -3,6 +3,7 @@
 import socket
 import time
 from datetime import timedelta
+from typing import Any
 
 import httpcore2
 import httpx2
@@ -56,7 +57,9 @@ def owned(owner: User | None, host: Host, name: str = "127.0.0.1") -> ModelProfi
             owner=owner, provider=Provider.OPENAI, name="mine", key=Secret(canary()), by=owner
         )
     bracketed = f"[{name}]" if ":" in name else name
-    columns = {} if owner is None else {"owner": owner, "provider_key": key, "key_env": ""}
+    columns: dict[str, Any] = (
+        {} if owner is None else {"owner": owner, "provider_key": key, "key_env": ""}
+    )
     base_url = f"http://{bracketed}:{host.port}/v1"
     return profile_of(host, Provider.OPENAI, **columns, base_url=base_url)
 

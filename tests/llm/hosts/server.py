@@ -52,6 +52,8 @@ class Host:
     requests: list[Seen] = field(default_factory=list)
     port: int = 0
     is_over: threading.Event = field(default_factory=threading.Event)
+    keeps_connections: bool = False
+    connections: set[tuple[str, int]] = field(default_factory=set)
 
     @property
     def url(self) -> str:
@@ -76,12 +78,15 @@ def a_host() -> Iterator[Host]:
     host = Host()
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def do_POST(self) -> None:
             raw = self.rfile.read(int(self.headers["content-length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
             seen = Seen(self.path, headers, json.loads(raw), f"{self.headers}\n{raw.decode()}")
             answer = host.take(seen)
-            self.close_connection = True
+            self.close_connection = not host.keeps_connections
+            host.connections.add(self.client_address)
             with suppress(OSError):  # whoever asked has gone
                 answer(Talk(seen, self.connection, host.is_over))
 

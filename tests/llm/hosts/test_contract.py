@@ -7,6 +7,7 @@ import gzip
 import json
 import logging
 import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -291,3 +292,39 @@ def test_an_unknown_price_is_an_unknown_cost_and_only_calls_count(wire, host):
     assert second.decision.outcome is DecisionOutcome.OVER_BUDGET
     assert second.decision.reason == "The bot may ask models 1 times a day, and has"
     assert len(host.requests) == 1
+
+
+@wires
+def test_a_kept_connection_is_used_again_with_the_time_of_its_own_request(wire, host):
+    whole = json.dumps(wire.says()).encode()
+
+    def answer(talk: server.Talk) -> None:
+        talk.send(server.head(200, len(whole), Connection="keep-alive") + whole)
+
+    host.keeps_connections = True
+    host.answer_with(answer, answer, server.never_answers)
+    asking = Asking(profile_of(host, wire.provider, wire.base))
+
+    outcomes = [asking.decide(seconds).decision.outcome for seconds in (20, 0.6, 0.6)]
+
+    assert outcomes == [DECIDED, DECIDED, TIMED_OUT]
+    assert len(host.connections) == 1
+
+
+@wires
+def test_a_connection_that_the_host_closed_meanwhile_costs_nothing(wire, host):
+    whole = json.dumps(wire.says()).encode()
+
+    def answer(talk: server.Talk) -> None:
+        talk.send(server.head(200, len(whole), Connection="keep-alive") + whole)
+
+    host.answer_with(answer)  # says that it keeps the connection, and closes it
+    asking = Asking(profile_of(host, wire.provider, wire.base))
+
+    first = asking.decide()
+    time.sleep(0.05)
+    second = asking.decide()
+
+    [completion] = second.decision.completions
+    assert (first.decision.outcome, second.decision.outcome) == (DECIDED, DECIDED)
+    assert (completion.tries, len(host.connections)) == ((), 2)

@@ -171,7 +171,7 @@ def test_the_longest_answers_may_be_asked_for(host):
         (Provider.ANTHROPIC, {"temperature": 1}, "takes no temperature"),
         (Provider.OPENAI, {"temperature": 2.1}, "from 0 to 2"),
         (Provider.OPENAI, {"temperature": True}, "from 0 to 2"),
-        (Provider.DEEPSEEK, {"effort": "low"}, "takes no effort"),
+        (Provider.QWEN, {"effort": "low"}, "takes no effort"),
         (Provider.OPENAI, {"effort": "huge"}, "effort is one of"),
         (Provider.OPENAI, {"max_output_tokens": 0}, "whole number"),
         (Provider.OPENAI, {"max_output_tokens": True}, "whole number"),

@@ -263,7 +263,8 @@ def test_counters_that_can_t_be_reached_are_said_without_their_address():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_profiles_with_one_key_share_the_count(host, monkeypatch):
+def test_two_profiles_with_one_key_share_the_count(host, monkeypatch, settings):
+    settings.REDIS_URL = ""
     host.answer_with(says(chat()))
     one = profile_of(host, Provider.OPENAI, requests_per_minute=2)
     two = profile_of(host, Provider.OPENAI, name="two", model="m-2", requests_per_minute=2)

@@ -15,10 +15,12 @@ from llm.errors import ModelUnavailable
 from llm.hosts import Structure
 from llm.parsing.strict import strict_schema
 from llm.providers.failures import of_status
-from llm.providers.one_request import LONGEST_TEXT, Address, kept_end, of_line, outward, whole
+from llm.providers.one_request import LONGEST_TEXT, Address, hush, kept_end, of_line, outward, whole
 from llm.providers.replies import body_object, parameters_of, text_of_parts
 
 _NAMES_THE_FORM = ("output_config", "output_format", "json_schema", "structured output")
+
+hush("anthropic")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,16 +42,21 @@ class AnthropicChat:
     def send(self, prompt: Prompt, timeout: timedelta) -> Completion:
         """Ask once. Raises ModelUnavailable, ModelTimedOut."""
         body = self._body(prompt)
-        with outward(timeout):
-            client = anthropic.Anthropic(**self.at.client_options(timeout))
+        with outward(self.at, timeout):
             try:
-                raw = client.messages.with_raw_response.create(**body)
+                raw = self._client(timeout).messages.with_raw_response.create(**body)
                 answer = body_object(raw.http_response.content)
             except anthropic.APIStatusError as error:
                 raise self._refused(error, body) from None
             except anthropic.APIConnectionError as error:
-                raise of_line(error, timeout) from None
+                raise of_line(error, timeout, self.at.key) from None
         return self._completion(answer, body)
+
+    def _client(self, timeout: timedelta) -> anthropic.Anthropic:
+        """The SDK's client, without what it read from the environment: that belongs to another's account."""
+        client = anthropic.Anthropic(**self.at.client_options(timeout))
+        client._custom_headers = {}
+        return client
 
     def _body(self, prompt: Prompt) -> dict[str, Any]:
         wanted = self.at.parameters
@@ -78,8 +85,7 @@ class AnthropicChat:
             return ModelUnavailable(
                 "the model can't be held to a form: asked in words from now on", is_temporary=True
             )
-        key = "" if self.at.key is None else self.at.key.reveal()
-        return of_status(error.status_code, said, error.response.headers, key)
+        return of_status(error.status_code, said, error.response.headers, self.at.key)
 
     def _completion(self, answer: dict[str, Any], body: dict[str, Any]) -> Completion:
         usage = usage_of(answer.get("usage"))
@@ -88,13 +94,12 @@ class AnthropicChat:
             if not usage.output_tokens:
                 raise ModelUnavailable("the host's answer holds no message", may_be_charged=True)
             content = []  # paid for, and says nothing
-        stop = answer.get("stop_reason")
-        named = answer.get("model")
+        stop = text_of_parts(answer.get("stop_reason"))
         return Completion(
             text=text_of_parts(content, "text")[:LONGEST_TEXT],
-            model=named[:120] if isinstance(named, str) and named else self.at.model,
+            model=text_of_parts(answer.get("model"))[:120] or self.at.model,
             usage=usage,
-            stop_reason=_STOPS.get(stop, stop) if isinstance(stop, str) else "stop",
+            stop_reason=_STOPS.get(stop, stop) or "stop",
             cost=None,
             reasoning=kept_end(text_of_parts(content, "thinking")),
             parameters=parameters_of(body),

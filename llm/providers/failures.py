@@ -10,10 +10,12 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from llm.errors import ModelUnavailable
+from tradingagent.accounts.secrets import Secret
 
 QUOTED = 200
 LONGEST_WAIT = timedelta(hours=1)
 _KEYS = re.compile(r"\b[A-Za-z]{2,6}[-_][\w*.-]{6,}")
+_WORDS = re.compile(r"[\w.-]{8,}")
 _NO_CREDIT = ("insufficient_quota", "insufficient balance", "exceeded your current quota", "credit")
 
 _PERMANENT = {
@@ -37,12 +39,14 @@ _PASSING = {
 
 
 def of_status(
-    status: int, said: str, headers: Mapping[str, str], secret: str = ""
+    status: int, said: str, headers: Mapping[str, str], key: Secret | None = None
 ) -> ModelUnavailable:
-    """The failure that an answer of this status is. Nothing was charged for it. `secret`: never quoted."""
-    quoted = quote(said, secret)
+    """The failure that an answer of this status is. Nothing was charged for it. `key`: never quoted."""
+    quoted = quote(said, key)
     if status in _OF_THE_KEY:  # these quote the key
         return ModelUnavailable(f"{_OF_THE_KEY[status]} ({status})", is_about_key=True)
+    if status == 400 and "api key" in said.lower():  # xAI's and Gemini's way to refuse one
+        return ModelUnavailable(f"{_OF_THE_KEY[401]} ({status})", is_about_key=True)
     if status == 429 and any(word in said.lower() for word in _NO_CREDIT):
         return ModelUnavailable(f"{_OF_THE_KEY[402]} ({status})", is_about_key=True)
     if status in _PASSING or status >= 500:
@@ -65,20 +69,26 @@ def retry_after(headers: Mapping[str, str]) -> timedelta | None:
         return _bounded(float(said))
     try:
         until = parsedate_to_datetime(said)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if until.tzinfo is None:
         return None
     return _bounded((until - datetime.now(UTC)).total_seconds())
 
 
-def quote(said: str, secret: str = "") -> str:
+def quote(said: str, key: Secret | None = None) -> str:
     """`: what was said`, on one line and without anything that looks like a key; empty for nothing."""
-    if secret:
-        said = said.replace(secret, "…")
+    if key is not None:
+        said = _without(said, key.reveal())
     clean = " ".join(_KEYS.sub("…", said).split())
     clean = "".join(letter for letter in clean if letter.isprintable())
     return f": {clean[:QUOTED]}" if clean else ""
+
+
+def _without(said: str, secret: str) -> str:
+    """What was said, without the secret and without any longer part of it."""
+    hidden = said.replace(secret, "…")
+    return _WORDS.sub(lambda word: "…" if word[0] in secret else word[0], hidden)
 
 
 def _is_number(text: str) -> bool:

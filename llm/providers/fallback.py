@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from llm.domain import Completion, Prompt
-from llm.errors import ModelTimedOut, ModelUnavailable
+from llm.errors import BudgetExhausted, ModelTimedOut, ModelUnavailable
 from llm.ports import ChatModel
 from llm.providers.patient import SHORTEST_TRY
 
@@ -45,5 +45,7 @@ class FallbackChat:
             raise ModelUnavailable(f"{why}; {self.second.name}: {failure}") from None
         except ModelTimedOut as failure:
             raise ModelTimedOut(f"{why}; {self.second.name}: {failure}") from None
+        except BudgetExhausted as failure:
+            raise BudgetExhausted(f"{why}; {self.second.name}: {failure}") from None
         took = self.monotonic() - began
         return replace(answer, latency_ms=round(took * 1000), tries=(why, *answer.tries))

@@ -45,9 +45,8 @@ def limiter_at(address: str) -> SlidingWindowCounterRateLimiter:
 @dataclass(slots=True)
 class _State:
     failures: int = 0
-    closed_until: float = 0.0
+    closed_until: float | None = None
     why: str = ""
-    is_tried: bool = False
 
 
 @dataclass(slots=True)
@@ -60,16 +59,21 @@ class Breakers:
 
     def check(self, key: str) -> None:
         """Raise ModelUnavailable while nobody may ask. When the time is over, one may: the others wait for
-        what becomes of it."""
+        what becomes of it, and as long again if nothing is heard of it."""
+        with self._lock:
+            state, now = self._states.get(key), self.monotonic()
+            if state is None or state.closed_until is None:
+                return
+            if now < state.closed_until:
+                raise ModelUnavailable(f"not asked, it failed lately: {state.why}")
+            state.closed_until = now + DOWN_FOR.total_seconds()
+
+    def leave(self, key: str) -> None:
+        """Whoever was let through asks nobody after all: the next one may."""
         with self._lock:
             state = self._states.get(key)
-            if state is None or not state.closed_until:
-                return
-            left = state.closed_until - self.monotonic()
-            if left <= 0 and not state.is_tried:
-                state.is_tried = True
-                return
-            raise ModelUnavailable(f"not asked, it failed lately: {state.why}")
+            if state is not None and state.closed_until is not None:
+                state.closed_until = min(state.closed_until, self.monotonic())
 
     def report(self, key: str, failure: Exception | None) -> None:
         """Count how a request ended."""
@@ -78,11 +82,10 @@ class Breakers:
                 self._states.pop(key, None)
                 return
             state = self._states.setdefault(key, _State())
-            state.is_tried = False
             about_key = isinstance(failure, ModelUnavailable) and failure.is_about_key
             if not about_key and not _is_the_hosts(failure):
                 state.failures = 0  # it answered: the request was wrong, not the host
-                state.closed_until = 0.0
+                state.closed_until = None
                 return
             state.failures += 1
             if about_key or state.failures >= IN_A_ROW:
@@ -114,12 +117,22 @@ class KeyGate:
 
     def enter(self, tokens: int, patience: timedelta) -> None:
         """Wait for a place among the key's requests of a minute. Raises ModelUnavailable."""
-        self.breakers.check(self.key)
         most = self.tokens_per_minute
         if most is not None and tokens > most:
             raise ModelUnavailable(
                 f"one request may take {tokens:,} tokens, and the key has {most:,} a minute"
             )
+        self.breakers.check(self.key)
+        try:
+            self._wait(tokens, patience)
+        except ModelUnavailable:
+            self.leave()
+            raise
+
+    def leave(self) -> None:
+        self.breakers.leave(self.key)
+
+    def _wait(self, tokens: int, patience: timedelta) -> None:
         ends = self.monotonic() + patience.total_seconds()
         try:
             while not self._has_entered(tokens):
@@ -129,8 +142,8 @@ class KeyGate:
                         "no place among the key's requests of this minute in time"
                     )
                 self.sleep(min(left, LONGEST_LOOK.total_seconds()))
-        except StorageError as error:
-            raise ModelUnavailable("the counts of the key's requests can't be read") from error
+        except StorageError:  # its words hold the address of the counters, and their password
+            raise ModelUnavailable("the counts of the key's requests can't be read") from None
 
     def report(self, failure: Exception | None) -> None:
         self.breakers.report(self.key, failure)

@@ -14,11 +14,13 @@ from llm.domain import Completion, Prompt, Usage
 from llm.errors import ModelUnavailable
 from llm.hosts import Host, Structure
 from llm.parsing.strict import strict_schema
-from llm.providers.failures import of_status
-from llm.providers.one_request import LONGEST_TEXT, Address, kept_end, of_line, outward, whole
+from llm.providers.failures import of_status, quote
+from llm.providers.one_request import LONGEST_TEXT, Address, hush, kept_end, of_line, outward, whole
 from llm.providers.replies import at_path, body_object, parameters_of, text_of_parts
 
 _NAMES_THE_FORM = ("response_format", "json_schema", "json_object", "structured output")
+
+hush("openai")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,16 +42,22 @@ class OpenAIChat:
     def send(self, prompt: Prompt, timeout: timedelta) -> Completion:
         """Ask once. Raises ModelUnavailable, ModelTimedOut."""
         body = self._body(prompt)
-        with outward(timeout):
-            client = openai.OpenAI(**self.at.client_options(timeout))
+        with outward(self.at, timeout):
             try:
-                raw = client.chat.completions.with_raw_response.create(**body)
+                raw = self._client(timeout).chat.completions.with_raw_response.create(**body)
                 answer = body_object(raw.http_response.content)
             except openai.APIStatusError as error:
                 raise self._refused(error, body) from None
             except openai.APIConnectionError as error:
-                raise of_line(error, timeout) from None
+                raise of_line(error, timeout, self.at.key) from None
         return self._completion(answer, body)
+
+    def _client(self, timeout: timedelta) -> openai.OpenAI:
+        """The SDK's client, without what it read from the environment: that belongs to another's account."""
+        client = openai.OpenAI(**self.at.client_options(timeout))
+        client.organization = client.project = None
+        client._custom_headers = {}
+        return client
 
     def _body(self, prompt: Prompt) -> dict[str, Any]:
         host, wanted = self.at.host, self.at.parameters
@@ -91,8 +99,7 @@ class OpenAIChat:
                 "the host can't hold the answer to a form: asked in words from now on",
                 is_temporary=True,
             )
-        key = "" if self.at.key is None else self.at.key.reveal()
-        return of_status(response.status_code, said, response.headers, key)
+        return of_status(response.status_code, said, response.headers, self.at.key)
 
     def _completion(self, answer: dict[str, Any], body: dict[str, Any]) -> Completion:
         usage = usage_of(answer.get("usage"), self.at.host)
@@ -100,7 +107,10 @@ class OpenAIChat:
         message = choice.get("message")
         if not isinstance(message, dict):
             if not usage.output_tokens:
-                raise ModelUnavailable("the host's answer holds no message", may_be_charged=True)
+                said = quote(_words_of(answer), self.at.key)
+                raise ModelUnavailable(
+                    f"the host's answer holds no message{said}", may_be_charged=True
+                )
             message = {}  # paid for, and says nothing
         refusal = message.get("refusal")
         stop = choice.get("finish_reason")
@@ -125,21 +135,29 @@ class OpenAIChat:
 
 
 def usage_of(raw: object, host: Host) -> Usage:
-    """The tokens of an answer's `usage`, whatever of it is there."""
+    """The tokens of an answer's `usage`, whatever of it is there. xAI and Gemini leave the thinking out of
+    `completion_tokens`; what `total_tokens` has beside the input is what they charge as output."""
     if not isinstance(raw, dict):
         return Usage()
     sent = whole(raw.get("prompt_tokens"))
     cached = next((count for path in host.cached if (count := whole(at_path(raw, path)))), 0)
+    beside = whole(raw.get("total_tokens")) - sent
     return Usage(
         input_tokens=max(sent, cached),
-        output_tokens=whole(raw.get("completion_tokens")),
+        output_tokens=max(whole(raw.get("completion_tokens")), beside if sent else 0),
         cached_tokens=cached,
     )
 
 
 def _said(error: openai.APIStatusError) -> str:
-    """What the host said, however it wrapped it."""
-    body = error.body
+    """What the host said."""
+    return _words_of(error.body)
+
+
+def _words_of(body: object) -> str:
+    """The words and the code of an error, however it is wrapped: Gemini sends a list of one."""
+    if isinstance(body, list) and body:
+        body = body[0]
     if isinstance(body, dict):
         inner = body.get("error")
         found = inner.get("message") if isinstance(inner, dict) else inner or body.get("message")

@@ -8,6 +8,13 @@ from typing import Any, Final
 from llm.hosts import Host, Structure
 
 MOST_OUTPUT: Final = 200_000
+OURS: Final = frozenset(
+    {
+        "max_completion_tokens", "max_tokens", "messages", "model", "n", "output_config",
+        "response_format", "service_tier", "stream", "system",
+    }
+)  # fmt: skip
+"""What `extra` can't say: it is set elsewhere, or makes a request dearer than what is put aside for it."""
 EFFORTS: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 
 
@@ -45,6 +52,9 @@ def read_parameters(stored: Mapping[str, Any], host: Host) -> Parameters:
     extra = stored.get("extra")
     if extra is not None and not isinstance(extra, dict):
         raise ParameterError("extra is an object of names and values")
+    ours = sorted(OURS & (extra or {}).keys())
+    if ours:
+        raise ParameterError(f"extra may not hold {', '.join(ours)}")
     return Parameters(
         max_output_tokens=most,
         effort=effort,

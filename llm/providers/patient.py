@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from llm.domain import Completion, Prompt, Usage
-from llm.errors import ModelTimedOut, ModelUnavailable
+from llm.errors import BudgetExhausted, ModelTimedOut, ModelUnavailable
 from llm.prompts import with_repair
 from llm.providers.one_request import OneRequest
 
@@ -29,6 +29,10 @@ class Gate(Protocol):
 
     def enter(self, tokens: int, patience: timedelta) -> None:
         """Wait for a place, no longer than `patience`. Raises ModelUnavailable."""
+        ...
+
+    def leave(self) -> None:
+        """What was let in is not sent after all."""
         ...
 
     def report(self, failure: Exception | None) -> None:
@@ -63,7 +67,7 @@ class PatientChat:
     def complete(
         self, prompt: Prompt, *, deadline: timedelta, repair: str | None = None
     ) -> Completion:
-        """Ask, up to three times. Raises ModelUnavailable, ModelTimedOut, BudgetExhausted."""
+        """Ask, up to three times. Raises ModelUnavailable, ModelTimedOut, and BudgetExhausted if nothing left."""
         sent = prompt if repair is None else with_repair(prompt, repair)
         began = self.monotonic()
         tries: list[str] = []
@@ -74,6 +78,10 @@ class PatientChat:
             except ModelUnavailable as failure:
                 left = deadline - timedelta(seconds=self.monotonic() - began)
                 self._pause(failure, tries, left)
+            except BudgetExhausted as failure:
+                if not tries:
+                    raise
+                raise ModelUnavailable(f"{tries[-1]}; not asked again: {failure}") from None
             else:
                 took = self.monotonic() - began
                 return replace(answer, latency_ms=round(took * 1000), tries=tuple(tries))
@@ -81,9 +89,12 @@ class PatientChat:
     def _try(self, prompt: Prompt, left: timedelta) -> Completion:
         tokens = prompt.estimated_tokens + self.request.most_output
         self.gate.enter(tokens, left - SHORTEST_TRY)
-        settle = self.till.reserve(
-            Usage(input_tokens=prompt.estimated_tokens, output_tokens=self.request.most_output)
-        )
+        most = Usage(input_tokens=prompt.estimated_tokens, output_tokens=self.request.most_output)
+        try:
+            settle = self.till.reserve(most)
+        except BudgetExhausted:
+            self.gate.leave()
+            raise
         try:
             answer = self.request.send(prompt, left)
         except ModelUnavailable as failure:
@@ -95,6 +106,8 @@ class PatientChat:
             self.gate.report(failure)
             raise
         self.gate.report(None)
+        if answer.usage == Usage():  # the host counts nothing: what it charges, nobody knows
+            return answer
         return replace(answer, cost=settle(answer.usage))
 
     def _pause(self, failure: ModelUnavailable, tries: list[str], left: timedelta) -> None:

@@ -25,13 +25,14 @@ def body_object(content: bytes) -> dict[str, Any]:
 
 
 def text_of_parts(value: object, name: str = "text") -> str:
-    """A text, or the texts called `name` of a list of parts; "" for anything else."""
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, list):
+    """A text, or the texts called `name` of a list of parts; "" for anything else. Half a character (a lone
+    surrogate) and the zero byte are taken out: no record can hold them."""
+    if isinstance(value, list):
+        parts = (one.get(name) for one in value if isinstance(one, dict))
+        value = "".join(part for part in parts if isinstance(part, str))
+    if not isinstance(value, str):
         return ""
-    parts = (one.get(name) for one in value if isinstance(one, dict))
-    return "".join(part for part in parts if isinstance(part, str))
+    return value.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def at_path(raw: dict[str, Any], path: str) -> object:

@@ -6,6 +6,7 @@ user's profile reaches public addresses alone.
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -76,7 +77,7 @@ def made_of(profile: ModelProfile) -> list[object]:
     """All that a model is made of: a profile, key or fallback that was changed makes another."""
     found = [getattr(profile, field.attname) for field in profile._meta.concrete_fields]
     if profile.provider_key is not None:
-        found.append(profile.provider_key.key)
+        found.append(profile.provider_key.key.token())  # another one whenever it is stored
     return found if profile.fallback is None else [*found, *made_of(profile.fallback)]
 
 
@@ -158,21 +159,27 @@ def _key(profile: ModelProfile, provider: Provider) -> Secret | None:
     """The key of a profile: the stored one, or for a shared profile that of its variable. None where the host
     asks for none. Raises ProviderNotAvailable."""
     if profile.provider_key is not None:
-        key = profile.provider_key.key
-        try:
-            key.reveal()
-        except KeysUnusable as error:
-            raise ProviderNotAvailable(f"{profile.name}: {error}") from None
-        return key
+        return _sendable(profile, profile.provider_key.key)
     variable = profile.key_env or (HOSTS[provider].key_variable if profile.owner is None else "")
     found = os.environ.get(variable, "").strip() if variable else ""
     if found:
-        return Secret(found)
+        return _sendable(profile, Secret(found))
     if variable and (profile.key_env or HOSTS[provider].key_variable):
         raise ProviderNotAvailable(f"{profile.name}: {variable} is not set where this process runs")
     if HOSTS[provider].key_variable:
         raise ProviderNotAvailable(f"{profile.name}: a key of {HOSTS[provider].label} is missing")
     return None
+
+
+def _sendable(profile: ModelProfile, key: Secret) -> Secret:
+    """The key, if it opens and a header can hold it: what no header can hold, clients quote in their errors."""
+    try:
+        is_plain = re.fullmatch(r"[!-~]+", key.reveal()) is not None
+    except KeysUnusable as error:
+        raise ProviderNotAvailable(f"{profile.name}: {error}") from None
+    if not is_plain:
+        raise ProviderNotAvailable(f"{profile.name}: its key holds what no key does: enter it anew")
+    return key
 
 
 def _scripted(profile: ModelProfile) -> ScriptedChat:

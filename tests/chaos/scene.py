@@ -130,7 +130,7 @@ class Scene:
             stack.enter_context(patch.object(runtime, "open_feed", lambda bot: feed))
             stack.enter_context(patch.object(runtime, "clock", lambda: self.clock))
             stack.enter_context(patch.object(runtime, "build_trader", lambda *made_of: trader))
-            stack.enter_context(patch.object(runtime, "trader_for", lambda *made_of: trader))
+            stack.enter_context(patch.object(runtime, "trader_for", lambda *_, **paid_from: trader))
             stack.enter_context(patch.dict(runtime._models, clear=True))
             stack.enter_context(patch.object(runtime, "open_broker", broker))
             stack.enter_context(patch("bots.enqueue.current_app"))

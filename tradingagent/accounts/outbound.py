@@ -9,7 +9,7 @@ import ipaddress
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache
 from typing import Any, Final, cast
@@ -23,10 +23,15 @@ CONNECT_SECONDS: Final = 10.0
 MOST_BYTES: Final = 8 * 1024 * 1024
 """Of one answer; a longer one is cut off as an error."""
 MOST_CONNECTIONS: Final = 500
+_OF_IPV4: Final = tuple(map(ipaddress.IPv6Network, ("::/96", "64:ff9b::/96", "64:ff9b:1::/48")))
 
 
 class AddressNotAllowed(httpcore2.ConnectError):
     """The host's name leads to this machine or a private network, which this user may not reach."""
+
+
+class AnswerNotTaken(httpx2.ReadError):
+    """The answer came in a form that is not read, and would come so again."""
 
 
 @contextmanager
@@ -63,17 +68,21 @@ def http_client(*, may_reach_private: bool) -> httpx2.Client:
 def is_private(address: str) -> bool:
     """True for an address of this machine, of a private network, or of no machine in particular."""
     found = ipaddress.ip_address(address.split("%", maxsplit=1)[0])
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
+    if isinstance(found, ipaddress.IPv6Address):
+        found = _carried(found) or found
     return not found.is_global or found.is_multicast
 
 
+def _carried(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 address stands for: mapped, of 6to4, or of a translator of networks."""
+    if any(address in network for network in _OF_IPV4):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour
+
+
 def _bounded(response: httpx2.Response) -> None:
-    if response.headers.get("content-encoding", "identity") != "identity":
-        raise httpx2.ReadError("the answer is packed, which was not asked for")
-    length = response.headers.get("content-length", "")
-    if length.isdigit() and int(length) > MOST_BYTES:
-        raise httpx2.ReadError(f"the answer is longer than {MOST_BYTES} bytes")
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        raise AnswerNotTaken("the answer is packed, which was not asked for")
     response.stream = _Counted(response.stream)
 
 
@@ -88,7 +97,7 @@ class _Counted(httpx2.SyncByteStream):
         for part in self._stream:
             size += len(part)
             if size > MOST_BYTES:
-                raise httpx2.ReadError(f"the answer is longer than {MOST_BYTES} bytes")
+                raise AnswerNotTaken(f"the answer is longer than {MOST_BYTES} bytes")
             yield part
 
     def close(self) -> None:
@@ -121,25 +130,28 @@ class _Network(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        if not self._may_reach_private:
-            host = _public_address(host, port)
-        timeout = _left(
-            CONNECT_SECONDS if timeout is None else min(timeout, CONNECT_SECONDS),
-            httpcore2.ConnectTimeout,
-        )
-        return _Stream(self._plain.connect_tcp(host, port, timeout, local_address, socket_options))
+        wait = CONNECT_SECONDS if timeout is None else min(timeout, CONNECT_SECONDS)
+        *others, last = _addresses(host, port, self._may_reach_private)
+        for address in others:
+            left = _left(wait, httpcore2.ConnectTimeout)
+            with suppress(httpcore2.ConnectError, httpcore2.ConnectTimeout):
+                return _Stream(
+                    self._plain.connect_tcp(address, port, left, local_address, socket_options)
+                )
+        left = _left(wait, httpcore2.ConnectTimeout)
+        return _Stream(self._plain.connect_tcp(last, port, left, local_address, socket_options))
 
 
-def _public_address(host: str, port: int) -> str:
-    """The address to connect to, looked up once, so that the name can't lead elsewhere a moment later."""
+def _addresses(host: str, port: int, may_reach_private: bool) -> list[str]:
+    """Where to connect to, looked up once, so that the name can't lead elsewhere a moment later."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise httpcore2.ConnectError(f"{host} has no address") from error
-    addresses = [str(one[4][0]) for one in found]
-    if any(is_private(address) for address in addresses):
+    addresses = list(dict.fromkeys(str(one[4][0]) for one in found))
+    if not may_reach_private and any(map(is_private, addresses)):
         raise AddressNotAllowed(f"{host} is an address of a private network")
-    return addresses[0]
+    return addresses
 
 
 class _Stream(httpcore2.NetworkStream):

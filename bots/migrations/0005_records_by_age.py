@@ -4,14 +4,17 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('bots', '0004_cohort_looks'),
+        ("bots", "0004_cohort_looks"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='tradingcycle',
-            index=models.Index(condition=models.Q(('record__isnull', False)), fields=['ended_at'], name='cycle_recorded'),
+            model_name="tradingcycle",
+            index=models.Index(
+                condition=models.Q(("record__isnull", False)),
+                fields=["ended_at"],
+                name="cycle_recorded",
+            ),
         ),
     ]

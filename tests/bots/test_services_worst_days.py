@@ -116,7 +116,7 @@ def test_what_is_wrong_with_a_model_does_not_keep_marks_and_closes(desk, monkeyp
     desk.tick()
     record = desk.cycle("2").record
     assert record.decision.outcome is DecisionOutcome.UNAVAILABLE
-    assert "can't be asked yet" in record.decision.reason
+    assert "is not set where this process runs" in record.decision.reason
     desk.tick("94")
     assert desk.mark().marked == 1
     assert not models.Position.objects.exists()

@@ -120,6 +120,6 @@ def test_it_decides_and_its_decision_is_traded_recorded_and_made_again(bot) -> N
         assert call.latency_ms and timedelta(milliseconds=call.latency_ms) < timedelta(seconds=120)
     assert BudgetDay.objects.get(cost_center=f"bot:{bot.pk}").calls == 3
     for one in cycles:
-        record = stored_record.unpack(one.record)
+        record = stored_record.unpack(bytes(one.record or b""))
         assert recheck(record) == ()
         assert record["decision"]["completions"][0]["text"].startswith("{")

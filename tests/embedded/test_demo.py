@@ -53,7 +53,8 @@ def test_a_first_run_from_nothing_and_a_second_one(tmp_path):
         demo.wait_for("Making the database", 90)
         code, seconds = demo.end()
     assert (code, seconds < 10) == (0, True)
-    assert demo.said.endswith("database …\nStopped.\n")
+    assert demo.said.splitlines()[-1] == "Stopped."
+    assert "Making the first traders" not in demo.said
 
     with Demo(folder) as demo:
         demo.address(180)

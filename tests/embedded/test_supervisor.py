@@ -164,6 +164,19 @@ def test_a_signal_ends_what_is_done_before_that():
     assert signals.is_asked
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_that_meets_a_destructor_is_not_lost():
+    class Dying:
+        def __del__(self):
+            interrupt()  # what the handler raises here goes no further
+
+    with StopSignals() as signals:
+        dying = [Dying()]
+        dying.clear()
+        with pytest.raises(Stopped):
+            signals.check()
+
+
 def test_handlers_are_as_before_afterwards():
     before = signal.getsignal(signal.SIGTERM)
     with StopSignals():

@@ -49,6 +49,12 @@ class StopSignals:
         for one, handler in self._before.items():
             signal.signal(one, handler)
 
+    def check(self) -> None:
+        """Raise Stopped if the end was asked for: between the steps of setting up, because an exception that is
+        raised while Python runs a destructor goes no further."""
+        if self.is_asked:
+            raise Stopped
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         del frame
         now = time.monotonic()

@@ -100,7 +100,7 @@ def test_one_bad_instrument_never_takes_the_others_out(venue, failure):
     venue.fail(failure, "candles", "ETH")
     venue.fail(failure, "book", "ETH")
 
-    shown = outcome(venue, timeout=0.5)
+    shown = outcome(venue, timeout=1.5)  # the good ones answer within it on a busy machine, too
 
     assert shown.by_symbol[venue.symbols["BTC"]].unusable is None
     bad = shown.by_symbol[venue.symbols["ETH"]]

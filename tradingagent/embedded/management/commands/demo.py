@@ -65,6 +65,10 @@ class Command(BaseCommand):
         process.leave(0 if died is None else 1)
 
     def _run(self, signals: StopSignals, options: dict[str, Any]) -> str | None:
+        def begin(step: str) -> None:
+            signals.check()
+            self.say(step)
+
         try:
             lock = RunningLock(settings.LOCAL_DIR)
         except OSError as error:
@@ -74,12 +78,12 @@ class Command(BaseCommand):
         listening = listen(options["host"], options["port"])
         address = address_of(listening)
         lock.tell(address)
-        venue = chosen_venue(options["venue"], self.say)
-        first_run.bring_database_up_to_date(self.say)
+        venue = chosen_venue(options["venue"], begin)
+        first_run.bring_database_up_to_date(begin)
         login = first_run.demo_login(settings.LOCAL_DIR)
         models = model_profiles(login.user)
-        arena = traders.arena_at(venue, login.user, models, self.say)
-        self.say("Starting …")
+        arena = traders.arena_at(venue, login.user, models, begin)
+        begin("Starting …")
 
         def on_ready() -> None:
             text = banner(

@@ -1,16 +1,19 @@
 """`python -m tests.bench.crowd`: 200 cycles in flight at once, each with a model that takes 20 s, in one worker.
 
-The worker, its threads, the tasks, the database and the simulated market are the real ones; only the model
-is told to take its time. Prints figures as JSON.
+The worker, its threads, the tasks, the database, the simulated market and the model's client with its budgets are
+the real ones; the host stands on this machine and takes its time. Prints figures as JSON.
 """
 
 import json
+import subprocess
+import sys
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from unittest.mock import patch
+from urllib.request import urlopen
 
 from tests.bench import own_database  # first: it sets Django up
 
@@ -19,39 +22,30 @@ from tests.bench import own_database  # first: it sets Django up
 from django.db import connection
 from django.utils import timezone
 
-from bots import models, runtime
+from bots import models
 from bots.domain.bot import Schedule
-from llm.domain import Completion, Prompt
-from llm.traders.llm_trader import LLMTrader
+from llm.hosts import Provider
+from llm.models import ModelProfile
 from tests.bots.paper_desks import paper_bot
+from tradingagent.accounts.models import User
 from tradingagent.celery import app
 
 BOTS = 200
 THINKING_SECONDS = 20
 INTERVAL_SECONDS = 180
 SIX = tuple(f"{base}/USDT:USDT" for base in ("BNB", "BTC", "DOGE", "ETH", "SOL", "XRP"))
-HOLD = '{"summary": "I wait.", "decisions": []}'
 
 
-class SlowModel:
-    """Holds, after a long while."""
-
-    name = "slow"
-
-    def __init__(self) -> None:
-        self.inside = self.most_inside = 0
-        self._lock = threading.Lock()
-
-    def complete(
-        self, prompt: Prompt, *, deadline: timedelta, repair: str | None = None
-    ) -> Completion:
-        with self._lock:
-            self.inside += 1
-            self.most_inside = max(self.most_inside, self.inside)
-        time.sleep(THINKING_SECONDS)
-        with self._lock:
-            self.inside -= 1
-        return Completion(text=HOLD, model=self.name, latency_ms=THINKING_SECONDS * 1000)
+@contextmanager
+def slow_host() -> Iterator[str]:
+    """The address of a host that thinks for 20 s."""
+    command = [sys.executable, "-m", "tests.bench.slow_host", str(THINKING_SECONDS)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline().strip()
+        finally:
+            process.kill()
 
 
 class Connections(threading.Thread):
@@ -80,12 +74,17 @@ class Connections(threading.Thread):
                 self.most = max(self.most, counted[0] if counted else 0)
 
 
-def figures() -> dict[str, float]:
-    model = SlowModel()
+def figures(host: str) -> dict[str, float]:
+    owner = User.objects.create_user("crowd@example.org")
+    profile = ModelProfile.objects.create(
+        name="slow", provider=Provider.LLAMACPP, model="m", base_url=f"{host}/v1"
+    )
     bots = [
         paper_bot(
+            owner,
             symbols=SIX,
-            trader="flat",
+            trader="",
+            model_profile=profile,
             interval_seconds=INTERVAL_SECONDS,
             timeframe_seconds=INTERVAL_SECONDS,
             schedule=Schedule.SPREAD,
@@ -94,29 +93,23 @@ def figures() -> dict[str, float]:
         for _ in range(BOTS)
     ]
 
-    def slow_trader(bot: models.Bot) -> runtime.BilledTrader:
-        return runtime.BilledTrader(LLMTrader(chat=model), bot)
-
     watch = Connections()
-    with ExitStack() as turned:
-        turned.enter_context(patch.object(runtime, "_trader", slow_trader))
-        turned.enter_context(patch.object(runtime, "_thinking_seconds", lambda bot: 60.0))
-        worker = app.WorkController(pool="threads", concurrency=BOTS, queues=["cycles"])
-        threading.Thread(target=worker.start, daemon=True).start()
-        watch.start()
-        sent = timezone.now()
-        for bot in bots:
-            app.send_task("bots.run_cycle", kwargs={"bot_id": str(bot.pk)})
-        ended = models.TradingCycle.objects.filter(status="DONE")
-        while ended.count() < BOTS and timezone.now() - sent < timedelta(seconds=INTERVAL_SECONDS):
-            time.sleep(1)
-        watch.done.set()
-        worker.stop()
+    worker = app.WorkController(pool="threads", concurrency=BOTS, queues=["cycles"])
+    threading.Thread(target=worker.start, daemon=True).start()
+    watch.start()
+    sent = timezone.now()
+    for bot in bots:
+        app.send_task("bots.run_cycle", kwargs={"bot_id": str(bot.pk)})
+    ended = models.TradingCycle.objects.filter(status="DONE", decision="DECIDED")
+    while ended.count() < BOTS and timezone.now() - sent < timedelta(seconds=INTERVAL_SECONDS):
+        time.sleep(1)
+    watch.done.set()
+    worker.stop()
     cycles = list(ended)
     took = [(cycle.ended_at - sent).total_seconds() for cycle in cycles if cycle.ended_at]
     return {
         "done": len(cycles),
-        "in_flight": model.most_inside,
+        "in_flight": int(urlopen(host).read()),  # noqa: S310 (our own)
         "slowest_s": max(took, default=0.0),
         "late": BOTS - len(cycles),
         "connections": watch.most,
@@ -132,5 +125,5 @@ def _peak_megabytes() -> float:
 
 
 if __name__ == "__main__":
-    with own_database.made():
-        print(json.dumps(figures()))
+    with own_database.made(), slow_host() as host:
+        print(json.dumps(figures(host)))

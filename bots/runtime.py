@@ -20,7 +20,7 @@ from django.db import DatabaseError
 from bots import models, rows
 from bots.account_check import AccountCheck
 from bots.desk import OWN, Desk
-from bots.domain.bot import BotConfig, BotMode
+from bots.domain.bot import BotConfig, BotMode, thinking_seconds
 from bots.ledger import DjangoLedger
 from bots.looks import CohortWindow
 from bots.timing import Stages, Timed
@@ -61,7 +61,7 @@ NOTED_EVERY = timedelta(seconds=10)
 """A quick cycle keeps the prices of one look, one whose model thinks long those of the second too."""
 PAPER_SLIPPAGE_BPS = Decimal(1)
 RULE_SECONDS = 0.0
-"""A rule decides at once; a model's deadline is its profile's."""
+"""A rule decides at once; a model has its profile's deadline, and less than the bot's interval."""
 
 _CLOCK = SystemClock()
 
@@ -305,7 +305,7 @@ def _trader(bot: models.Bot) -> Trader:
     most = bot.risk_profile.max_llm_cost_per_day
     makes = (
         made_of(bot.model_profile), bot.prompt_template_id, bot.owner_words,
-        most, bot.name, bot.owner.time_zone,
+        most, bot.name, bot.owner.time_zone, bot.interval_seconds,
     )  # fmt: skip
     known = _models.get(bot.id)
     if known is None or known[0] != makes:
@@ -317,6 +317,7 @@ def _trader(bot: models.Bot) -> Trader:
             bot.owner_words,
             allowances=partial(_allowances, bot.id, bot.name, bot.owner_id, most),
             today=partial(_today, bot.owner.time_zone),
+            deadline=timedelta(seconds=_thinking_seconds(bot)),
         )
         known = _models[bot.id] = (makes, trader)
     return BilledTrader(known[1], bot)
@@ -344,7 +345,9 @@ def _today(time_zone: str) -> date:
 
 
 def _thinking_seconds(bot: models.Bot) -> float:
-    return RULE_SECONDS if bot.model_profile is None else bot.model_profile.deadline_seconds
+    if bot.model_profile is None:
+        return RULE_SECONDS
+    return thinking_seconds(bot.model_profile.deadline_seconds, bot.interval_seconds)
 
 
 class BilledTrader:

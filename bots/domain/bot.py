@@ -38,6 +38,15 @@ STATUS_MOVES: Final[dict[BotStatus, frozenset[BotStatus]]] = {
 }
 
 
+REST_SECONDS: Final = 5
+"""Of an interval, kept for everything but the model: market, venue, limits, orders, books."""
+
+
+def thinking_seconds(deadline_seconds: int, interval_seconds: int) -> int:
+    """How long a model may think at most: its own deadline, and always less than until the next decision."""
+    return min(deadline_seconds, max(interval_seconds - REST_SECONDS, REST_SECONDS))
+
+
 class Schedule(StrEnum):
     """When decisions are due: a little after bars close, or at steps from the bot's start."""
 

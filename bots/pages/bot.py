@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from bots import models, queries
-from bots.domain.bot import BotMode, BotStatus
+from bots.domain.bot import BotMode, BotStatus, thinking_seconds
 from bots.domain.entries import ClosedTrade
 from bots.forms import RULES
 from bots.live.topics import Part, Topic, register
@@ -194,7 +194,8 @@ def span_of(
         if bot.model_profile is None:
             return None
         began = activity.running.started_at
-        return began, began + timedelta(seconds=bot.model_profile.deadline_seconds)
+        limit = thinking_seconds(bot.model_profile.deadline_seconds, bot.interval_seconds)
+        return began, began + timedelta(seconds=limit)
     if next_at is None:
         return None
     return next_at - timedelta(seconds=bot.interval_seconds), next_at

@@ -59,8 +59,10 @@ def trader_for(
     owner_words: str,
     allowances: Allowances = tuple,
     today: Today | None = None,
+    deadline: timedelta | None = None,
 ) -> LLMTrader:
-    """The trader that asks this profile's model with this template (None: the built-in one).
+    """The trader that asks this profile's model with this template (None: the built-in one), within the profile's
+    deadline or a shorter one.
 
     Using a template fixes it: from here on it can't be edited. Raises ProviderNotAvailable, TemplateError.
     """
@@ -68,7 +70,7 @@ def trader_for(
         chat=chat_model(profile, allowances, today),
         template=STANDARD if template is None else _used(template),
         owner_words=owner_words,
-        deadline=timedelta(seconds=profile.deadline_seconds),
+        deadline=timedelta(seconds=profile.deadline_seconds) if deadline is None else deadline,
         token_budget=profile.token_budget,
     )
 

@@ -44,7 +44,7 @@ class Host:
 
     `most_tokens` is the parameter that caps the answer, `effort` the one that says how hard to think, `reasoning`
     the fields of an answer that may hold the thinking, `cached` where in `usage` the tokens stand that were read
-    from the host's cache (dots lead inside).
+    from the host's cache (dots lead inside), `cost` where the host says what the request costs in US dollars.
     """
 
     label: str
@@ -55,6 +55,7 @@ class Host:
     effort: str = ""
     reasoning: tuple[str, ...] = ("reasoning_content", "reasoning")
     cached: tuple[str, ...] = ("prompt_tokens_details.cached_tokens",)
+    cost: str = ""
 
     @property
     def is_own_machine(self) -> bool:
@@ -115,6 +116,7 @@ HOSTS: Final[Mapping[Provider, Host]] = MappingProxyType(
             key_variable="OPENROUTER_API_KEY",
             effort="reasoning_effort",
             reasoning=("reasoning", "reasoning_content"),
+            cost="cost",
         ),
         Provider.OLLAMA: Host(label="Ollama", base_url="http://localhost:11434/v1"),
         Provider.VLLM: Host(label="vLLM", base_url="http://localhost:8000/v1"),

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Protocol
 
 import httpx2
@@ -23,6 +24,8 @@ from tradingagent.accounts.outbound import (
 from tradingagent.accounts.outward import before_speaking_outward
 from tradingagent.accounts.secrets import Secret
 
+MOST_DOLLARS = 1000
+"""Of one request: what a host tells beyond that is no cost."""
 LONGEST_TEXT = 200_000
 LONGEST_REASONING = 8_000
 """Of the thinking this much is kept, its end: it is shown and recorded, never read for decisions."""
@@ -52,7 +55,7 @@ class OneRequest(Protocol):
         ...
 
     def send(self, prompt: Prompt, timeout: timedelta) -> Completion:
-        """Ask once; the cost is left unknown. Raises ModelUnavailable, ModelTimedOut."""
+        """Ask once; the cost is unknown unless the host says it. Raises ModelUnavailable, ModelTimedOut."""
         ...
 
 
@@ -126,3 +129,14 @@ def whole(value: object) -> int:
 def kept_end(text: str, most: int = LONGEST_REASONING) -> str:
     """The end of a text, where it is longer than `most` letters."""
     return text if len(text) <= most else f"…{text[1 - most :]}"
+
+
+def dollars(value: object) -> Decimal | None:
+    """A cost as a host tells it; None for anything that is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = Decimal(str(value))
+    except ArithmeticError:
+        return None
+    return round(found, 12) if found.is_finite() and 0 <= found < MOST_DOLLARS else None

@@ -6,6 +6,7 @@ is read here is taken with care, and an answer without a choice is no answer.
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import openai
@@ -15,7 +16,16 @@ from llm.errors import ModelUnavailable
 from llm.hosts import Host, Structure
 from llm.parsing.strict import strict_schema
 from llm.providers.failures import of_status, quote
-from llm.providers.one_request import LONGEST_TEXT, Address, hush, kept_end, of_line, outward, whole
+from llm.providers.one_request import (
+    LONGEST_TEXT,
+    Address,
+    dollars,
+    hush,
+    kept_end,
+    of_line,
+    outward,
+    whole,
+)
 from llm.providers.replies import at_path, body_object, parameters_of, text_of_parts
 
 _NAMES_THE_FORM = ("response_format", "json_schema", "json_object", "structured output")
@@ -119,7 +129,7 @@ class OpenAIChat:
             model=text_of_parts(answer.get("model"))[:120] or self.at.model,
             usage=usage,
             stop_reason="refusal" if refusal else text_of_parts(stop) or "stop",
-            cost=None,
+            cost=_told_cost(answer.get("usage"), self.at.host),
             reasoning=kept_end(
                 next(
                     (
@@ -147,6 +157,10 @@ def usage_of(raw: object, host: Host) -> Usage:
         output_tokens=max(whole(raw.get("completion_tokens")), beside if sent else 0),
         cached_tokens=cached,
     )
+
+
+def _told_cost(raw: object, host: Host) -> Decimal | None:
+    return dollars(at_path(raw, host.cost)) if host.cost and isinstance(raw, dict) else None
 
 
 def _said(error: openai.APIStatusError) -> str:

@@ -40,9 +40,14 @@ class Gate(Protocol):
         ...
 
 
-Settle = Callable[[Usage | None], Decimal | None]
-"""Books what a request came to (None: nothing was charged) in the place of what was put aside for it; the cost,
-None when unknown. Never called: it may have been charged, so what was put aside stays."""
+class Settle(Protocol):
+    """Books what a request came to in the place of what was put aside for it. Never called: it may have been
+    charged, so what was put aside stays."""
+
+    def __call__(self, came_to: Usage | None, told: Decimal | None = None) -> Decimal | None:
+        """The cost, None when unknown. `came_to` None: nothing was charged. `told`: what the host says it costs,
+        in place of what the price makes."""
+        ...
 
 
 class Till(Protocol):
@@ -106,6 +111,8 @@ class PatientChat:
             self.gate.report(failure)
             raise
         self.gate.report(None)
+        if answer.cost is not None:
+            return replace(answer, cost=settle(answer.usage, answer.cost))
         if answer.usage == Usage():  # the host counts nothing: what it charges, nobody knows
             return answer
         return replace(answer, cost=settle(answer.usage))

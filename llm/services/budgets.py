@@ -17,6 +17,7 @@ from llm.domain import Usage
 from llm.errors import BudgetExhausted
 from llm.models import Budget, BudgetDay
 from llm.prices import Price, at_most, cost_of, micros
+from llm.providers.patient import Settle
 from tradingagent.accounts.models import User
 from tradingagent.accounts.services import audit, facts
 
@@ -40,7 +41,7 @@ class DailyTill:
     day: Callable[[], date]
     price: Callable[[], Price | None]
 
-    def reserve(self, usage: Usage) -> Callable[[Usage | None], Decimal | None]:
+    def reserve(self, usage: Usage) -> Settle:
         """Set the most that `usage` can cost aside, of every allowance or of none; what settles it. Raises
         BudgetExhausted."""
         price = self.price()
@@ -51,12 +52,13 @@ class DailyTill:
             for allowance in allowances:
                 _set_aside(allowance, day, money)
 
-        def settle(came_to: Usage | None) -> Decimal | None:
-            cost = Decimal(0) if came_to is None else cost_of(came_to, price)
-            if money is not None and cost is not None and micros(cost) != money:
+        def settle(came_to: Usage | None, told: Decimal | None = None) -> Decimal | None:
+            made = Decimal(0) if came_to is None else cost_of(came_to, price)
+            cost = made if told is None else told
+            if cost is not None and micros(cost) != (money or 0):
                 centers = [one.cost_center for one in allowances]
                 days = BudgetDay.objects.filter(cost_center__in=centers, day=day)
-                days.update(money=F("money") + micros(cost) - money)
+                days.update(money=F("money") + micros(cost) - (money or 0))
             return cost
 
         return settle

@@ -77,6 +77,8 @@ def ask(
     try:
         _call(chat, prompt, evidence, left, repair=decision.reason)
     except _FAILURES as failure:
+        if isinstance(failure, BudgetExhausted):
+            evidence.prompts.pop()  # it never left
         reason = f"{decision.reason}; the second try failed: {_reason(failure)}"
         return _held(trader, DecisionOutcome.UNREADABLE, reason, evidence, facts)
     return _read(trader, evidence, facts, deadline)

@@ -27,7 +27,7 @@ from tradingagent.accounts.secrets import Secret
 MOST_DOLLARS = 1000
 """Of one request: what a host tells beyond that is no cost."""
 LONGEST_TEXT = 200_000
-LONGEST_REASONING = 8_000
+LONGEST_REASONING = 2_000
 """Of the thinking this much is kept, its end: it is shown and recorded, never read for decisions."""
 MOST_TOKENS = 100_000_000
 """No request has more: a host that counts higher counts wrong, and a column holds no more."""

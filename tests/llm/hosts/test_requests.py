@@ -10,6 +10,7 @@ from llm.hosts import HOSTS, Provider
 from llm.parsing.strict import strict_schema
 from llm.prompts import EMERGENCY
 from llm.providers.anthropic_chat import usage_of as claude_usage
+from llm.providers.one_request import LONGEST_REASONING
 from llm.providers.openai_chat import usage_of
 from llm.providers.parameters import ParameterError, read_parameters
 from llm.services import made_of, try_connection
@@ -297,7 +298,7 @@ def test_an_answer_is_read_whole(provider, host):
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
 def test_the_thinking_is_kept(field, host):
     completion = complete(host, Provider.DEEPSEEK, message={field: "First this. " * 1000 + "End."})
-    assert len(completion.reasoning) == 8000
+    assert len(completion.reasoning) == LONGEST_REASONING
     assert completion.reasoning.startswith("…") and completion.reasoning.endswith("End.")
 
 

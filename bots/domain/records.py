@@ -10,7 +10,7 @@ from market.domain.canonical import canonical_bytes
 from market.domain.data import MarketSnapshot
 from risk.domain import Intent, Limits, RiskContext, TradingState, Verdict
 
-ENGINE_VERSION = 2
+ENGINE_VERSION = 3
 """Raised whenever prompt, parse, plan or verdict come out otherwise for the same record, or a record gets another
 form; each record carries the one that made it. `tests/golden/engine.json` fails when it was forgotten."""
 

@@ -4,6 +4,7 @@
 entry costs and may win. A stop or target must lie on the right side of both.
 """
 
+from decimal import Context
 from typing import Final
 
 from market.domain.numbers import BASIS_POINT, ZERO
@@ -102,6 +103,10 @@ def confidence(entry: Entry) -> Denial | None:
     return entry.deny(Code.MIN_CONFIDENCE, stated=said, needed=needed)
 
 
+_SHORT: Final = Context(prec=4)
+"""For a ratio that people read."""
+
+
 def reward_to_risk(entry: Entry) -> Denial | None:
     """(target − p − costs) ÷ (p − stop + costs) is at least the minimum; p is the expected fill, costs
     are both taker fees."""
@@ -116,7 +121,8 @@ def reward_to_risk(entry: Entry) -> Denial | None:
     reward, risk = reward_risk(entry, stop, target)
     if risk > 0 and reward >= needed * risk:
         return None
-    return entry.deny(Code.REWARD_RISK, reward=reward, risk=risk, needed=needed)
+    ratio = _SHORT.divide(reward, risk) if risk > 0 else "none"
+    return entry.deny(Code.REWARD_RISK, ratio=ratio, reward=reward, risk=risk, needed=needed)
 
 
 POSITION_RULES: Final = (no_flip, no_adding)

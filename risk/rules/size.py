@@ -159,6 +159,7 @@ def stop_before_liquidation(
     if used < way and (fraction is None or used <= fraction * way):
         return None
     return deny(
-        position.symbol, Code.STOP_PAST_LIQUIDATION, stop=stop, liquidation=liquidation,
+        position.symbol, Code.STOP_PAST_LIQUIDATION, stop=stop,
+        liquidation=instrument.round_price(liquidation),
         allowed_fraction="1" if fraction is None else fraction,
     )  # fmt: skip

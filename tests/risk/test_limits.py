@@ -1,7 +1,7 @@
 """Every limit blocks something, and a test here shows it; profiles hold the values they promise."""
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from datetime import timedelta
 from typing import Any
 
@@ -42,15 +42,25 @@ HELD = context([position(3)], protection={BTC: HeldProtection(stop_price=D(90), 
                atr={BTC: D(1)})  # fmt: skip
 
 
-def says(intent, where: RiskContext = FLAT) -> Callable[[Limits], set[Code]]:
-    """The codes of denials and clamps that an intent meets under given limits."""
+@dataclass(frozen=True)
+class Says:
+    """What an intent meets under given limits."""
 
-    def probe(limits: Limits) -> set[Code]:
-        verdict = review([intent], where, limits)
-        clamps = {clamp.code for ruling in verdict.rulings for clamp in ruling.clamps}
-        return clamps | {denial.code for denial in verdict.denials}
+    intent: Any
+    where: RiskContext
 
-    return probe
+    def texts(self, limits: Limits) -> dict[Code, str]:
+        """Denials and clamps as they are written, by their code."""
+        verdict = review([self.intent], self.where, limits)
+        clamps = {clamp.code: str(clamp) for ruling in verdict.rulings for clamp in ruling.clamps}
+        return clamps | {denial.code: str(denial) for denial in verdict.denials}
+
+    def __call__(self, limits: Limits) -> set[Code]:
+        return set(self.texts(limits))
+
+
+def says(intent, where: RiskContext = FLAT) -> Says:
+    return Says(intent, where)
 
 
 def trips(**state) -> Callable[[Limits], set[Code]]:

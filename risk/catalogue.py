@@ -1,0 +1,200 @@
+"""Every limit once: its unit, what it does, and the code it speaks with. `docs/risk-rules.md` is made of this.
+
+Nothing here decides. A test walks the columns: one without a row here, or whose row names another code than the
+rule speaks with, fails the build.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from risk.domain import Code, Limits
+from risk.profiles import PROFILES, SENTENCES
+
+
+class Effect(StrEnum):
+    """What a limit does to a wish, or to the bot."""
+
+    DENIES = "denies"
+    CLAMPS = "clamps, or denies where no room is left"
+    REDUCES = "opens nothing more"
+    HALTS = "closes everything and halts"
+    TIMES = "sets how long"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A limit in the catalogue. `example`: what a denial or clamp of it looks like."""
+
+    unit: str
+    effect: Effect
+    code: Code
+    example: str
+
+
+def _rule(unit: str, effect: Effect, code: Code, example: str = "") -> Rule:
+    return Rule(unit=unit, effect=effect, code=code, example=f"{code} {example}".strip())
+
+
+_YES_NO, _SHARE, _TIMES, _BPS = "yes or no", "share of equity", "× equity", "bps"
+RULES: Final[Mapping[str, Rule]] = {
+    "allowed_symbols": _rule("symbols", Effect.DENIES, Code.INSTRUMENT_NOT_ALLOWED),
+    "allow_shorts": _rule(
+        _YES_NO, Effect.DENIES, Code.SIDE_NOT_ALLOWED, "side=SHORT reason=shorts are off"
+    ),
+    "allow_adding": _rule(_YES_NO, Effect.DENIES, Code.ADD_NOT_ALLOWED, "held=3"),
+    "allow_flips": _rule(_YES_NO, Effect.DENIES, Code.FLIP, "held=3"),
+    "stop_required": _rule(_YES_NO, Effect.DENIES, Code.STOP_REQUIRED),
+    "stop_may_widen": _rule(_YES_NO, Effect.DENIES, Code.STOP_WIDENED, "stop=89 resting=90"),
+    "stop_to_liquidation_fraction": _rule(
+        "share of the way",
+        Effect.DENIES,
+        Code.STOP_PAST_LIQUIDATION,
+        "stop=95 liquidation=90.36 allowed_fraction=0.5",
+    ),
+    "min_reward_risk": _rule(
+        "ratio", Effect.DENIES, Code.REWARD_RISK, "ratio=0.1 reward=100 risk=1000 needed=2"
+    ),
+    "min_confidence": _rule("0 to 1", Effect.DENIES, Code.MIN_CONFIDENCE, "stated=0.5 needed=0.6"),
+    "risk_per_trade_fraction": _rule(
+        _SHARE, Effect.CLAMPS, Code.RISK_PER_TRADE, "wanted=500 allowed=100"
+    ),
+    "max_leverage": _rule("×", Effect.CLAMPS, Code.MAX_LEVERAGE, "wanted=25 allowed=10"),
+    "max_position_notional_fraction": _rule(
+        _SHARE, Effect.CLAMPS, Code.POSITION_NOTIONAL, "wanted=100 allowed=50"
+    ),
+    "max_price_age_seconds": _rule(
+        "s", Effect.DENIES, Code.STALE, "age=0:00:11 allowed_seconds=10"
+    ),
+    "max_price_drift_bps": _rule(
+        _BPS, Effect.DENIES, Code.PRICE_MOVED, "seen=99 mark=100 allowed_bps=50"
+    ),
+    "max_spread_bps": _rule(_BPS, Effect.DENIES, Code.SPREAD, "bid=99.9 ask=100.1 allowed_bps=10"),
+    "max_slippage_bps": _rule(
+        _BPS, Effect.DENIES, Code.SLIPPAGE, "expected=101 best=100 allowed_bps=10"
+    ),
+    "max_open_positions": _rule(
+        "positions", Effect.DENIES, Code.MAX_POSITIONS, "wanted=5 allowed=4"
+    ),
+    "max_gross_exposure": _rule(
+        _TIMES, Effect.CLAMPS, Code.GROSS_EXPOSURE, "wanted=100 allowed=50"
+    ),
+    "max_net_exposure": _rule(_TIMES, Effect.CLAMPS, Code.NET_EXPOSURE, "wanted=100 allowed=50"),
+    "max_correlated_exposure": _rule(
+        _TIMES, Effect.CLAMPS, Code.CORRELATED_EXPOSURE, "wanted=100 allowed=50"
+    ),
+    "max_margin_used_fraction": _rule(
+        _SHARE, Effect.CLAMPS, Code.MARGIN_USED, "wanted=100 allowed=50"
+    ),
+    "max_trades_per_day": _rule(
+        "entries", Effect.DENIES, Code.TRADES_PER_DAY, "wanted=16 allowed=15"
+    ),
+    "max_opens_per_cycle": _rule(
+        "entries", Effect.DENIES, Code.OPENS_PER_CYCLE, "wanted=3 allowed=2"
+    ),
+    "cooldown_after_stop": _rule(
+        "time", Effect.DENIES, Code.COOLDOWN, "until=2026-01-01T12:30:00Z"
+    ),
+    "min_hold": _rule("time", Effect.DENIES, Code.MIN_HOLD, "until=2026-01-01T12:30:00Z"),
+    "max_daily_loss_fraction": _rule("share of the day's start", Effect.REDUCES, Code.DAILY_LOSS),
+    "soft_drawdown_fraction": _rule("share of the peak", Effect.REDUCES, Code.SOFT_DRAWDOWN),
+    "hard_drawdown_fraction": _rule("share of the peak", Effect.HALTS, Code.HARD_DRAWDOWN),
+    "max_loss_streak": _rule("trades", Effect.REDUCES, Code.LOSS_STREAK),
+    "max_stale_beats": _rule("checks", Effect.REDUCES, Code.STALE_DATA),
+    "max_model_failures": _rule("decisions", Effect.REDUCES, Code.MODEL_FAILURES),
+    "max_llm_cost_per_day": _rule("US dollars", Effect.REDUCES, Code.LLM_BUDGET),
+    "max_funding_cost_fraction": _rule(
+        "share of the day's start", Effect.REDUCES, Code.FUNDING_COST
+    ),
+    "breaker_cooldown": _rule("time", Effect.TIMES, Code.LOSS_STREAK),
+    "emergency_interval": _rule("time", Effect.TIMES, Code.SOFT_DRAWDOWN),
+}
+"""Every limit of a risk profile, in the order of its columns."""
+
+ACCOUNT_RULES: Final[Mapping[str, tuple[str, Rule]]] = {
+    "max_exposure_per_asset": (
+        "Notional in one base asset over all bots, longs and shorts added, at most",
+        _rule(
+            "money",
+            Effect.DENIES,
+            Code.ACCOUNT_ASSET_EXPOSURE,
+            "wanted=6000 allowed=5000 asset=BTC",
+        ),
+    ),
+    "max_gross_exposure": (
+        "Notional of all positions of all bots, at most",
+        _rule(
+            "money",
+            Effect.DENIES,
+            Code.ACCOUNT_GROSS_EXPOSURE,
+            "wanted=6000 allowed=5000 asset=BTC",
+        ),
+    ),
+    "max_margin_used": (
+        "Margin of all positions of all bots, at most",
+        _rule("money", Effect.DENIES, Code.ACCOUNT_MARGIN_USED, "wanted=600 allowed=500 asset=BTC"),
+    ),
+    "max_daily_loss": (
+        "Loss of all bots in a day after which nothing is opened until the next",
+        _rule("money", Effect.DENIES, Code.ACCOUNT_DAILY_LOSS, "lost=300 allowed=250"),
+    ),
+}
+"""Every limit over all bots of a user: what it says, and its row."""
+
+_PRESETS: Final = ("conservative", "balanced", "aggressive")
+_HEAD: Final = """\
+# Risk rules
+
+Every limit of a risk profile and of an account. This page is made of the rules themselves (`python -m
+risk.catalogue`); a test fails when it differs. Each limit has a code path that blocks, and a test that shows it
+passing what it should while it is off and blocking while it is on.
+
+Closes and reduces pass every limit on opening; only a model's own close may have to wait for `min_hold`. A limit on
+size clamps, every other one denies; a denied item never voids its neighbours. Drawdowns, losses and streaks are folds
+of the ledger, so a restart changes nothing.
+"""
+
+
+def rules_page() -> str:
+    """The page, as it stands in docs/risk-rules.md."""
+    return "\n".join((*_profile_part(), "", *_account_part())) + "\n"
+
+
+def _profile_part() -> Iterator[str]:
+    yield _HEAD
+    yield "## Of a risk profile"
+    yield ""
+    yield f"| limit | what it says | unit | {' | '.join(_PRESETS)} | what it does | code |"
+    yield "|---" * (6 + len(_PRESETS) - 1) + "|---|"
+    for name, rule in RULES.items():
+        sentence, _ = SENTENCES[name]
+        values = " | ".join(_value(PROFILES[preset], name) for preset in _PRESETS)
+        yield (
+            f"| `{name}` | {sentence} | {rule.unit} | {values} | {rule.effect} | `{rule.example}` |"
+        )
+
+
+def _account_part() -> Iterator[str]:
+    yield "## Over all bots of a user"
+    yield ""
+    yield "Checked again under a lock when an opening order is claimed, so that of five bots which decide at one"
+    yield "instant each sees the ones before it. Off until somebody sets them."
+    yield ""
+    yield "| limit | what it says | unit | what it does | code |"
+    yield "|---|---|---|---|---|"
+    for name, (sentence, rule) in ACCOUNT_RULES.items():
+        yield f"| `{name}` | {sentence} | {rule.unit} | {rule.effect} | `{rule.example}` |"
+
+
+def _value(limits: Limits, name: str) -> str:
+    value = getattr(limits, name)
+    if value is None or value == timedelta(0):
+        return "off"
+    shown: str = SENTENCES[name][1](value)
+    return shown
+
+
+if __name__ == "__main__":
+    print(rules_page(), end="")

@@ -8,7 +8,7 @@ from bots.domain.entries import ClosedTrade
 from bots.observation import Observation
 from llm.domain import AccountView, ClosedTradeView, DecisionView, DenialView, PositionView
 from market.domain.numbers import ZERO
-from market.domain.positions import Position, liquidation_price
+from market.domain.positions import Position
 
 RECENT_TRADES = 5
 RECENT_DENIALS = 5
@@ -83,7 +83,7 @@ def _position(desk: Desk, book: Book, position: Position, seen: Observation) -> 
         quantity=abs(position.quantity),
         entry_price=entry,
         mark_price=mark,
-        liquidation_price=liquidation_price(position, instrument),
+        liquidation_price=seen.account.liquidation_price(position, instrument),
         unrealized_pnl=position.unrealized_pnl(mark, instrument),
         leverage=position.leverage,
         margin=position.margin,

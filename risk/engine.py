@@ -192,6 +192,7 @@ def _change(intent: ProtectionIntent, context: RiskContext, limits: Limits) -> R
         mark=mark_of(context, intent.symbol),
         resting=context.protection.get(intent.symbol, NO_PROTECTION),
         limits=limits,
+        account=context.account,
     )
     stop, no_stop = _trigger(intent.stop_price, instrument, change, STOP_RULES)
     target, no_target = _trigger(intent.target_price, instrument, change, TARGET_RULES)

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from market.domain.instruments import Instrument
 from market.domain.numbers import ZERO
-from market.domain.positions import Position
+from market.domain.positions import Position, liquidation_price
 
 
 class MissingMark(LookupError):
@@ -24,6 +24,8 @@ class Account:
     `dust` is what is left of spot positions below what the venue sells: it is worth something, so it
     counts in every sum, and it is no position, so nobody tries to close it.
 
+    `liquidations` are the venue's own liquidation prices by symbol, where it says them: ours are estimates.
+
     Spot purchases do not leave `cash` here: cash is the wallet *as if* each purchase were a loan at
     cost, so equity = cash + Σ unrealized holds for both kinds, and `available` subtracts the cost.
     """
@@ -33,12 +35,23 @@ class Account:
     instruments: Mapping[str, Instrument]
     marks: Mapping[str, Decimal]
     dust: Mapping[str, Position] = field(default_factory=dict)
+    liquidations: Mapping[str, Decimal] = field(default_factory=dict)
 
     def mark(self, symbol: str) -> Decimal:
         try:
             return self.marks[symbol]
         except KeyError:
             raise MissingMark(f"no mark price for {symbol}") from None
+
+    def liquidation_price(self, position: Position, instrument: Instrument) -> Decimal | None:
+        """Where a position is liquidated: the nearer of our estimate and what the venue says; None for spot."""
+        told, estimate = (
+            self.liquidations.get(position.symbol),
+            liquidation_price(position, instrument),
+        )
+        if told is None or estimate is None:
+            return estimate if told is None else told
+        return max(told, estimate) if position.quantity > 0 else min(told, estimate)
 
     @property
     def open_positions(self) -> tuple[Position, ...]:

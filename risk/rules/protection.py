@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from market.domain.account import Account
 from market.domain.instruments import Instrument
 from market.domain.positions import Position
 from risk.domain import Code, Denial, HeldProtection, Limits
@@ -26,6 +27,7 @@ class Change:
     mark: Decimal
     resting: HeldProtection
     limits: Limits
+    account: Account
 
     @property
     def sign(self) -> int:
@@ -56,7 +58,9 @@ def stop_inside_liquidation(change: Change) -> Denial | None:
     """The stop uses at most the allowed fraction of the way from entry to the liquidation price."""
     if change.limits.raw:
         return None
-    return stop_before_liquidation(change.position, change.price, change.instrument, change.limits)
+    return stop_before_liquidation(
+        change.position, change.price, change.instrument, change.limits, change.account
+    )
 
 
 def target_side(change: Change) -> Denial | None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
+from market.domain.account import Account
 from market.domain.instruments import Instrument
 from market.domain.numbers import ONE, ZERO
-from market.domain.positions import Position, liquidation_price
+from market.domain.positions import Position
 from risk.domain import Code, Denial, Limits
 from risk.rules.entry import Entry, deny, entry_margin, worst_fill
 from risk.sizing import taker_fees, unit_risk
@@ -125,7 +126,9 @@ def stop_inside_liquidation(entry: Entry, quantity: Decimal, leverage: Decimal) 
     if stop is None or entry.limits.raw:
         return None
     position = position_after(entry, quantity, leverage)
-    return stop_before_liquidation(position, stop, entry.instrument, entry.limits)
+    return stop_before_liquidation(
+        position, stop, entry.instrument, entry.limits, entry.context.account
+    )
 
 
 def position_after(entry: Entry, quantity: Decimal, leverage: Decimal) -> Position:
@@ -145,11 +148,11 @@ def position_after(entry: Entry, quantity: Decimal, leverage: Decimal) -> Positi
 
 
 def stop_before_liquidation(
-    position: Position, stop: Decimal, instrument: Instrument, limits: Limits
+    position: Position, stop: Decimal, instrument: Instrument, limits: Limits, account: Account
 ) -> Denial | None:
     """Entry − stop ≤ fraction × (entry − liquidation price), mirrored for a short; none set: the stop
     just has to lie before the liquidation price."""
-    liquidation = liquidation_price(position, instrument)
+    liquidation = account.liquidation_price(position, instrument)
     entry_price = position.entry_price(instrument)
     if liquidation is None or entry_price is None:
         return None

@@ -22,6 +22,8 @@ from django_celery_beat.models import PeriodicTask
 
 from bots import models, runtime, schedule
 from bots.domain.bot import BotStatus
+from llm.models import ModelProfile
+from llm.services import ProviderNotAvailable, chat_model
 from market.domain.enums import OrderStatus
 from market.errors import VenueUnavailable
 from market.services import described_venue
@@ -59,7 +61,7 @@ def findings() -> Iterator[Finding]:
         yield from database
         if any(one.level is Level.BROKEN for one in database):
             return  # what is stored can't be read as it should
-        for look in (_clock, _bots, _cycles, _orders, _schedule, _venues):
+        for look in (_clock, _bots, _cycles, _orders, _schedule, _models, _venues):
             yield from look()
     except DatabaseError as error:
         yield _broken("database", f"it does not answer as it should: {_first_line(error)}")
@@ -186,6 +188,25 @@ def _schedule() -> Iterator[Finding]:
     last = PeriodicTask.objects.filter(task=schedule.MARK_SHARD).aggregate(at=Max("last_run_at"))
     if wanted and (last["at"] is None or timezone.now() - last["at"] > SCHEDULER_MAY_PAUSE):
         yield _look("schedule", "the scheduler has not ticked of late: is the system running?")
+
+
+def _models() -> Iterator[Finding]:
+    """The models of bots that are not put away: whether each could be asked from here. Nobody is asked."""
+    bots = models.Bot.objects.exclude(status=BotStatus.ARCHIVED)
+    used = ModelProfile.objects.filter(pk__in=bots.values("model_profile"))
+    problems = []
+    for profile in used.select_related(
+        "owner", "provider_key", "fallback__owner", "fallback__provider_key"
+    ):
+        try:
+            chat_model(profile)
+        except ProviderNotAvailable as problem:
+            problems.append(str(problem))
+    for text in problems:
+        yield _look("models", text)
+    if not problems:
+        count = used.count()
+        yield _fine("models", f"{count} in use, each with its key" if count else "none in use")
 
 
 def _venues() -> Iterator[Finding]:

@@ -385,6 +385,19 @@ def test_what_may_need_a_person(desk, run):
     assert told["venue"] == [("FINE", told["venue"][0][1])]
 
 
+def test_a_model_without_its_key_is_said(desk, run, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert found(run)["models"] == [("FINE", "none in use")]
+    profile = ModelProfile.objects.create(name="Mine", provider=Provider.OPENAI, model="m")
+    models.Bot.objects.update(model_profile=profile, trader="")
+
+    assert found(run)["models"] == [
+        ("LOOK", "Mine: OPENAI_API_KEY is not set where this process runs")
+    ]
+    monkeypatch.setenv("OPENAI_API_KEY", "a-key-of-tests")
+    assert found(run)["models"] == [("FINE", "1 in use, each with its key")]
+
+
 def test_the_schedule_of_a_started_bot(run):
     paper_bot(name="idle", status=BotStatus.DRAFT)
     run("start_bot", "idle")

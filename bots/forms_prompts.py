@@ -48,8 +48,12 @@ class PromptForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 18, **_AS_WRITTEN}),
         help_text=f"Filled in at each decision: {', '.join(f'{{{{{name}}}}}' for name in sorted(SECTIONS))}.",
     )
-    series_length = forms.IntegerField(label="Values in a series", help_text="1 to 200.")
-    volume_average_bars = forms.IntegerField(label="Volume average", help_text="In bars.")
+    series_length = forms.IntegerField(
+        label="Values in a series", min_value=1, max_value=200, help_text="1 to 200."
+    )
+    volume_average_bars = forms.IntegerField(
+        label="Volume average", min_value=1, max_value=10_000, help_text="In bars."
+    )
     bytes_per_token = forms.DecimalField(
         label="Bytes in a token", max_digits=6, help_text="For the estimate of a prompt's length."
     )

@@ -32,6 +32,7 @@ class VersionLine:
     row: PromptTemplate
     is_mine: bool
     is_fixed: bool
+    for_emergencies: bool
     bots: tuple[str, ...]
 
 
@@ -81,6 +82,11 @@ def versions_seen_by(user: User) -> list[PromptTemplate]:
     return list(rows.order_by("name", "-version", F("owner").asc(nulls_last=True)))
 
 
+def is_for_emergencies(row: PromptTemplate) -> bool:
+    """The built-in prompt that every model is sent in an emergency; a bot can't be given another."""
+    return row.name == EMERGENCY.name and row.owner_id is None
+
+
 def prompts_context(user: User) -> dict[str, Any]:
     """Everything on the page of prompts. Two queries."""
     groups: dict[str, list[VersionLine]] = defaultdict(list)
@@ -92,6 +98,7 @@ def prompts_context(user: User) -> dict[str, Any]:
             row=row,
             is_mine=row.owner_id is not None,
             is_fixed=row.used_at is not None or row.owner_id is None,
+            for_emergencies=is_for_emergencies(row),
             bots=bots,
         )
         groups[row.name].append(line)
@@ -109,7 +116,7 @@ def prompt_context(user: User, row: PromptTemplate) -> dict[str, Any]:
         "settings": [(_label(name), settings[name]) for name in SETTINGS],
         "bots": _bots_by_template(user, [row])[row.pk],
         "others": sorted(others, key=lambda one: (one.name != row.name, one.name, -one.version)),
-        "for_emergencies": row.name == EMERGENCY.name and row.owner_id is None,
+        "for_emergencies": is_for_emergencies(row),
     }
 
 

@@ -1,0 +1,98 @@
+"""A model is added and tested by a person with a browser, with script and without, at a host on this machine."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from llm.models import ModelProfile
+from tests.browsers import Server, apart, browsing, watched
+from tests.live.stage import cookie_of
+from tests.llm.chat_host import ChatHost
+from tradingagent.accounts.models import User
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+KEY = "sk-typed-09f3"
+
+
+@pytest.fixture(scope="module")
+def server(django_db_setup, tmp_path_factory):
+    server = Server(tmp_path_factory.mktemp("server"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def host():
+    with ChatHost(waits=1) as host:
+        yield host
+
+
+def cookie(email: str, **fields: bool) -> str:
+    user = User.objects.create_user(email, **fields)
+    return cookie_of(user)[1].decode().removeprefix("sessionid=")
+
+
+def add(page: Page, address: str, name: str) -> None:
+    page.goto("/models/")
+    page.get_by_role("link", name="Add a model").first.click()
+    page.get_by_label("Host").select_option("OPENAI_COMPATIBLE")
+    page.get_by_label("Model", exact=True).fill("tiny")
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Address").fill(address)
+    page.get_by_label("Key").fill(KEY)
+    page.get_by_role("button", name="Add the model").click()
+
+
+def test_a_model_is_added_and_tested(server, host):
+    with browsing(server, cookie("ann@example.org", is_staff=True)) as context:
+        page, complaints = watched(context)
+        add(page, host.url, "House")
+        expect(page.locator("#toasts")).to_contain_text("House is added.")
+        page.evaluate("window.stayed = true")
+
+        button = page.locator("[id^=test-]")
+        button.click()
+
+        expect(button).to_be_disabled()
+        expect(button).to_contain_text("Asking …")
+        expect(page.locator("#toasts")).to_contain_text(
+            re.compile(r"House answered in 1\.\d s, 120 tokens, its cost is unknown\.")
+        )
+        expect(page.locator(".model-rows")).to_contain_text("1 call")
+        expect(page.locator(".model-rows")).to_contain_text("answered")
+        expect(button).to_be_enabled()
+        page.locator("#toasts .close").last.click()
+        assert page.evaluate("window.stayed") and complaints == []
+        assert KEY not in page.content()
+    assert host.keys == [KEY]
+
+
+def test_without_script_it_is_the_same(server, host):
+    session = cookie("ann@example.org", is_staff=True)
+    with browsing(server, session, java_script_enabled=False) as context:
+        page, _ = watched(context)
+        add(page, host.url, "House")
+        page.locator("[id^=test-]").click()
+        expect(page.locator("#toasts")).to_contain_text("House answered in")
+        page.get_by_role("link", name="House", exact=True).click()
+        page.get_by_role("link", name="Delete House").click()
+        page.get_by_role("button", name="Delete it").click()
+        expect(page.locator("#toasts")).to_contain_text("House is deleted.")
+
+
+def test_a_plain_user_is_refused_in_a_sentence_and_loses_only_the_key(server, host):
+    with browsing(server, cookie("bob@example.org")) as context:
+        page, _ = watched(context)
+        add(page, host.url, "House")
+        expect(page.locator("#id_base_url-error")).to_contain_text("Only the operator's models")
+        expect(page.get_by_label("Name")).to_have_value("House")
+        expect(page.get_by_label("Key")).to_have_value("")
+        page.get_by_label("Key").fill(KEY)
+        page.get_by_label("Address").fill("https://llm.example.org/v1")
+        page.get_by_role("button", name="Add the model").click()
+        expect(page.locator("#toasts")).to_contain_text("House is added.")
+        apart(lambda: ModelProfile.objects.update(base_url=host.url))  # a name that leads there
+        page.locator("[id^=test-]").click()
+        expect(page.locator("#toasts")).to_contain_text("is an address of a private network")
+    assert host.keys == []

@@ -177,13 +177,18 @@ class Minds:
     """Pages of a user with a model that is used, one that is not, and two versions of a prompt."""
 
     def __init__(self, user: User) -> None:
-        asked = {"provider": Provider.OPENAI, "key": Secret("none"), "by": user, "model": "gpt-5"}
+        asked: dict[str, Any] = {
+            "provider": Provider.OPENAI,
+            "key": Secret("none"),
+            "by": user,
+            "model": "gpt-5",
+        }
         used = add_model_profile(owner=user, name="Sonnet", **asked)
         free = add_model_profile(owner=user, name="Spare", fallback=used, **asked)
         create_model_profile(
             owner=None, name="Shared", provider=Provider.DEEPSEEK, model="chat", by="command"
         )
-        texts = {"owner": user, "name": "mine", "by": user, "system": "You trade."}
+        texts: dict[str, Any] = {"owner": user, "name": "mine", "by": user, "system": "You trade."}
         for text in ("{{clock}}", "# Now\n{{clock}}\n{{instruments}}"):
             template = add_prompt_version(user=text, settings={}, **texts)
         set_budget(

@@ -1,7 +1,5 @@
 """The pages of models: what they say, what they do, and that a key comes out nowhere."""
 
-import io
-import logging
 import re
 from datetime import timedelta
 from decimal import Decimal as D
@@ -10,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.contrib.messages import get_messages
-from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -23,7 +20,6 @@ from llm.hosts import HOSTS, Provider
 from llm.models import Budget, BudgetDay, LLMCall, ModelPrice, ModelProfile, ProviderKey
 from llm.services import StillUsed, add_model_profile, create_model_profile, delete_provider_key
 from tests.bots.paper_desks import paper_bot
-from tests.llm.chat_host import ChatHost
 from tradingagent.accounts.models import AuditEntry, User
 from tradingagent.accounts.secrets import Secret
 
@@ -54,12 +50,16 @@ def client(ann) -> Client:
 
 
 def model_of(owner: User, name: str = "Mine", **options: Any) -> ModelProfile:
-    values = {"provider": Provider.OPENAI, "model": "gpt-5-mini", "key": Secret(canary())}
+    values: dict[str, Any] = {
+        "provider": Provider.OPENAI,
+        "model": "gpt-5-mini",
+        "key": Secret(canary()),
+    }
     return add_model_profile(owner=owner, name=name, by=owner, **(values | options))
 
 
 def shared(name: str = "Shared", **options: Any) -> ModelProfile:
-    values = {"provider": Provider.DEEPSEEK, "model": "deepseek-chat"} | options
+    values: dict[str, Any] = {"provider": Provider.DEEPSEEK, "model": "deepseek-chat"} | options
     return create_model_profile(owner=None, name=name, by="command", **values)
 
 
@@ -415,131 +415,7 @@ def test_a_budget_that_is_none_is_refused(client, money, calls, field):
     assert not Budget.objects.exists()
 
 
-# --- asking ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def asker(transactional_db) -> User:
-    return User.objects.create_user("ann@example.org")
-
-
-@pytest.fixture
-def asking(asker) -> Client:
-    signed_in = Client()
-    signed_in.force_login(asker)
-    return signed_in
-
-
-def ask(client: Client, row: ModelProfile) -> str:
-    answer = client.post(reverse("check_model", args=[row.pk]))
-    assert (answer.status_code, answer["Location"]) == (302, MODELS)
-    return told(answer)[-1]
-
-
-def test_a_test_is_told_in_a_sentence_paid_and_booked(asking, asker):
-    with ChatHost() as host:
-        row = shared(provider=Provider.OPENAI_COMPATIBLE, model="tiny", base_url=host.url)
-        said = ask(asking, row)
-        unpriced = LLMCall.objects.get()
-        ModelPrice.objects.create(
-            provider="OPENAI_COMPATIBLE", model_pattern="tiny", valid_from="2025-01-01",
-            input_price=D(2), output_price=D(4), cached_price=D(1),
-        )  # fmt: skip
-        priced = ask(asking, row)
-
-    assert re.fullmatch(r"Shared answered in \d+\.\d s, 120 tokens, its cost is unknown\.", said)
-    assert re.fullmatch(r"Shared answered in \d+\.\d s, 120 tokens, 0\.00030 USD\.", priced)
-    assert (unpriced.outcome, unpriced.cost, unpriced.input_tokens) == ("DECIDED", None, 90)
-    assert unpriced.cost_center == f"user:{asker.pk}"
-    day = BudgetDay.objects.get()
-    assert (day.cost_center, day.calls, day.money) == (f"user:{asker.pk}", 2, 300)
-
-
-def test_a_plain_users_model_reaches_no_private_address(asking, asker):
-    with ChatHost() as host:
-        row = model_of(asker, provider=Provider.OPENAI_COMPATIBLE, model="tiny", base_url=host.url)
-        said = ask(asking, row)
-        User.objects.update(is_staff=True)
-        allowed = ask(asking, row)
-        asked = len(host.keys)
-
-    assert "Mine did not answer: the host can't be reached" in said
-    assert "is an address of a private network" in said
-    assert "answered in" in allowed and asked == 1
-
-
-def test_every_failure_is_a_sentence(asking, asker):
-    with ChatHost() as host:
-        options = {"provider": Provider.OPENAI_COMPATIBLE, "model": "tiny", "base_url": host.url}
-        row = shared(**options)
-        host.refuse(401)
-        refused = ask(asking, row)
-        other = shared("Other", **options | {"model": "other"}, deadline_seconds=1)
-        host.refuse(200)
-        host.waits = 2
-        ModelProfile.objects.filter(pk=other.pk).update(base_url=f"{host.url}/x/..")
-        late = ask(asking, other)
-        Budget.objects.create(owner=asker, cost_center=f"user:{asker.pk}", calls_per_day=0)
-        third = shared("Third", **options | {"base_url": host.url + "/y/.."})
-        over = ask(asking, third)
-    missing = ask(asking, model_of(asker, key=None, name="Keyless"))
-
-    assert refused.startswith("Shared did not answer: ") and "401" not in refused[:10]
-    assert late == "Other did not answer: no answer within 1 s."
-    assert over == "Third did not answer: All bots together may ask models 0 times a day, and has."
-    assert missing == "Keyless did not answer: a key of OpenAI is missing."
-    outcomes = LLMCall.objects.order_by("pk").values_list("outcome", "cost")
-    assert list(outcomes) == [("UNAVAILABLE", None), ("TIMED_OUT", None)]
-
-
-# --- what is somebody else's, and what is secret -------------------------------------------------------------
-
-
-def test_a_key_comes_out_nowhere(asking, asker):
-    """Through adding, changing, replacing and asking a host that quotes it."""
-    log = io.StringIO()
-    handler = logging.StreamHandler(log)
-    loggers = [
-        logging.getLogger(name) for name in ("", "django", "django.request", "httpx2", "openai")
-    ]
-    levels = [one.level for one in loggers]
-    loggers[0].addHandler(handler)
-    for one in loggers:
-        one.setLevel(logging.DEBUG)
-    words = [canary(), canary("two"), canary("three")]
-    seen: list[str] = []
-    User.objects.update(is_staff=True)
-    try:
-        with ChatHost() as host:
-            host.refuse(401)
-            where = {"provider": "OPENAI_COMPATIBLE", "base_url": host.url, "key": words[0]}
-            answers = [add(asking, **where | {"deadline_seconds": "x"}), add(asking, **where)]
-            row = ModelProfile.objects.get()
-            key = reverse("replace_key", args=[row.provider_key_id])
-            seen.append(ask(asking, row))
-            answers += [
-                change(asking, row, base_url="nonsense", key=words[1]),
-                change(asking, row, base_url=host.url, key=words[1]),
-                asking.get(reverse("change_model", args=[row.pk])),
-                asking.get(key), asking.post(key, {"key": words[2]}), asking.get(MODELS),
-                asking.get(reverse("new_model")), asking.get(reverse("delete_model", args=[row.pk])),
-            ]  # fmt: skip
-            assert host.keys == [words[0]]
-    finally:
-        loggers[0].removeHandler(handler)
-        for one, level in zip(loggers, levels, strict=True):
-            one.setLevel(level)
-    dump = io.StringIO()
-    call_command("dumpdata", "accounts", "llm", stdout=dump)
-    seen += [one.content.decode() for one in answers]
-    seen += [str(one["Location"]) for one in answers if one.status_code == 302]
-    seen += [text for one in answers for text in told(one)]
-    seen += [log.getvalue(), dump.getvalue(), str(list(AuditEntry.objects.values()))]
-    seen += [str(list(LLMCall.objects.values()))]
-
-    assert ProviderKey.objects.get().key.reveal() == words[2]
-    found = [text[:200] for text in seen if any(word[3:] in text for word in words)]
-    assert found == []
+# --- whose, and from where ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["change_model", "delete_model", "check_model"])

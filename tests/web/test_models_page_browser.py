@@ -1,11 +1,13 @@
 """A model is added and tested by a person with a browser, with script and without, at a host on this machine."""
 
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from llm.models import ModelProfile
+from llm.hosts import Provider
+from llm.models import ModelPrice, ModelProfile
 from tests.browsers import Server, apart, browsing, watched
 from tests.live.stage import cookie_of
 from tests.llm.chat_host import ChatHost
@@ -28,7 +30,7 @@ def host():
         yield host
 
 
-def cookie(email: str, **fields: bool) -> str:
+def cookie(email: str, **fields: Any) -> str:
     user = User.objects.create_user(email, **fields)
     return cookie_of(user)[1].decode().removeprefix("sessionid=")
 
@@ -66,6 +68,27 @@ def test_a_model_is_added_and_tested(server, host):
         assert page.evaluate("window.stayed") and complaints == []
         assert KEY not in page.content()
     assert host.keys == [KEY]
+
+
+def test_names_follow_the_chosen_host(server):
+    price: dict[str, Any] = {
+        "valid_from": "2025-01-01",
+        "input_price": 1,
+        "output_price": 2,
+        "cached_price": 1,
+    }
+    for provider, pattern in ((Provider.ANTHROPIC, "sonnet*"), (Provider.MISTRAL, "large*")):
+        ModelPrice.objects.create(provider=provider, model_pattern=pattern, **price)
+    with browsing(server, cookie("ann@example.org")) as context:
+        page, complaints = watched(context)
+        page.goto("/models/new/")
+        names = page.locator("#model-names option")
+        expect(names).to_have_attribute("value", "sonnet")
+        page.get_by_label("Model", exact=True).fill("typed")
+        page.get_by_label("Host").select_option("MISTRAL")
+        expect(names).to_have_attribute("value", "large")
+        expect(page.get_by_label("Model", exact=True)).to_have_value("typed")
+        assert complaints == []
 
 
 def test_without_script_it_is_the_same(server, host):

@@ -4,6 +4,7 @@ import io
 import logging
 import re
 import sys
+from collections.abc import Iterator
 from decimal import Decimal as D
 from typing import Any
 
@@ -16,11 +17,42 @@ from django.views.debug import ExceptionReporter
 
 from llm.hosts import Provider
 from llm.models import Budget, BudgetDay, LLMCall, ModelPrice, ModelProfile, ProviderKey
-from tests.llm.chat_host import ChatHost
+from llm.providers.gate import BREAKERS
+from tests.llm.hosts.server import Answer, Host, Talk, a_host, says
+from tests.llm.hosts.wires import chat
 from tests.web.test_models_page import MODELS, add, canary, change, error_of, model_of, shared, told
 from tradingagent.accounts.models import AuditEntry, User
 
 # --- asking ------------------------------------------------------------------------------------------------
+
+
+USAGE = {"prompt_tokens": 90, "completion_tokens": 30, "total_tokens": 120}
+READY = says(chat(usage=USAGE))
+QUOTES_THE_KEY = says({"error": {"message": "the key {key} is wrong", "type": "auth"}}, 401)
+
+
+def late(seconds: float) -> Answer:
+    def answer(talk: Talk) -> None:
+        talk.is_over.wait(seconds)
+        READY(talk)
+
+    return answer
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    BREAKERS._states.clear()  # ports are used again
+    with a_host() as host:
+        host.answer_with(READY)
+        yield host
+
+
+def at(host: Host) -> dict[str, Any]:
+    return {
+        "provider": Provider.OPENAI_COMPATIBLE,
+        "model": "tiny",
+        "base_url": f"{host.url}/v1",
+    }
 
 
 @pytest.fixture
@@ -41,16 +73,15 @@ def ask(client: Client, row: ModelProfile) -> str:
     return told(answer)[-1]
 
 
-def test_a_test_is_told_in_a_sentence_paid_and_booked(asking, asker):
-    with ChatHost() as host:
-        row = shared(provider=Provider.OPENAI_COMPATIBLE, model="tiny", base_url=host.url)
-        said = ask(asking, row)
-        unpriced = LLMCall.objects.get()
-        ModelPrice.objects.create(
-            provider="OPENAI_COMPATIBLE", model_pattern="tiny", valid_from="2025-01-01",
-            input_price=D(2), output_price=D(4), cached_price=D(1),
-        )  # fmt: skip
-        priced = ask(asking, row)
+def test_a_test_is_told_in_a_sentence_paid_and_booked(asking, asker, host):
+    row = shared(**at(host))
+    said = ask(asking, row)
+    unpriced = LLMCall.objects.get()
+    ModelPrice.objects.create(
+        provider="OPENAI_COMPATIBLE", model_pattern="tiny", valid_from="2025-01-01",
+        input_price=D(2), output_price=D(4), cached_price=D(1),
+    )  # fmt: skip
+    priced = ask(asking, row)
 
     assert re.fullmatch(r"Shared answered in \d+\.\d s, 120 tokens, its cost is unknown\.", said)
     assert re.fullmatch(r"Shared answered in \d+\.\d s, 120 tokens, 0\.00030 USD\.", priced)
@@ -60,51 +91,53 @@ def test_a_test_is_told_in_a_sentence_paid_and_booked(asking, asker):
     assert (day.cost_center, day.calls, day.money) == (f"user:{asker.pk}", 2, 300)
 
 
-def test_a_plain_users_model_reaches_no_private_address(asking, asker):
-    with ChatHost() as host:
-        row = model_of(asker, provider=Provider.OPENAI_COMPATIBLE, model="tiny", base_url=host.url)
-        said = ask(asking, row)
-        User.objects.update(is_staff=True)
-        allowed = ask(asking, row)
-        asked = len(host.keys)
+def test_a_plain_users_model_reaches_no_private_address(asking, asker, host):
+    row = model_of(asker, **at(host))
+    said = ask(asking, row)
+    BREAKERS._states.clear()
+    User.objects.update(is_staff=True)
+    allowed = ask(asking, row)
 
-    assert "Mine did not answer: the host can't be reached" in said
-    assert "is an address of a private network" in said
-    assert "answered in" in allowed and asked == 1
+    assert said == (
+        "Mine did not answer: the host's address is this machine's or of a private network."
+    )
+    assert "answered in" in allowed and len(host.requests) == 1
 
 
-def test_every_failure_is_a_sentence(asking, asker):
-    with ChatHost() as host:
-        options: dict[str, Any] = {
-            "provider": Provider.OPENAI_COMPATIBLE,
-            "model": "tiny",
-            "base_url": host.url,
-        }
-        row = shared(**options)
-        host.refuse(401)
-        refused = ask(asking, row)
-        other = shared("Other", **options | {"model": "other"}, deadline_seconds=1)
-        host.refuse(200)
-        host.waits = 2
-        ModelProfile.objects.filter(pk=other.pk).update(base_url=f"{host.url}/x/..")
-        late = ask(asking, other)
-        Budget.objects.create(owner=asker, cost_center=f"user:{asker.pk}", calls_per_day=0)
-        third = shared("Third", **options | {"base_url": host.url + "/y/.."})
-        over = ask(asking, third)
-    missing = ask(asking, model_of(asker, key=None, name="Keyless"))
+def test_a_key_that_is_refused_is_a_sentence(asking, host):
+    host.answer_with(QUOTES_THE_KEY)
 
-    assert refused.startswith("Shared did not answer: ") and "401" not in refused[:10]
-    assert late == "Other did not answer: no answer within 1 s."
-    assert over == "Third did not answer: All bots together may ask models 0 times a day, and has."
-    assert missing == "Keyless did not answer: a key of OpenAI is missing."
-    outcomes = LLMCall.objects.order_by("pk").values_list("outcome", "cost")
-    assert list(outcomes) == [("UNAVAILABLE", None), ("TIMED_OUT", None)]
+    said = ask(asking, shared(**at(host)))
+
+    assert said.startswith("Shared did not answer: ") and said.endswith(".")
+    assert list(LLMCall.objects.values_list("outcome", "cost")) == [("UNAVAILABLE", None)]
+
+
+def test_an_answer_that_is_late_is_a_sentence(asking, host):
+    host.answer_with(late(3))
+
+    assert ask(asking, shared(**at(host), deadline_seconds=1)) == (
+        "Shared did not answer: no answer within 1 s."
+    )
+    assert LLMCall.objects.get().outcome == "TIMED_OUT"
+
+
+def test_what_was_not_asked_is_a_sentence_and_no_call(asking, asker, host):
+    Budget.objects.create(owner=asker, cost_center=f"user:{asker.pk}", calls_per_day=0)
+
+    assert ask(asking, shared(**at(host))) == (
+        "Shared did not answer: All bots together may ask models 0 times a day, and has."
+    )
+    assert ask(asking, model_of(asker, key=None)) == (
+        "Mine did not answer: a key of OpenAI is missing."
+    )
+    assert host.requests == [] and not LLMCall.objects.exists()
 
 
 # --- what is somebody else's, and what is secret -------------------------------------------------------------
 
 
-def test_a_key_comes_out_nowhere(asking, asker):
+def test_a_key_comes_out_nowhere(asking, asker, host):
     """Through adding, changing, replacing and asking a host that quotes it."""
     log = io.StringIO()
     handler = logging.StreamHandler(log)
@@ -119,21 +152,20 @@ def test_a_key_comes_out_nowhere(asking, asker):
     seen: list[str] = []
     User.objects.update(is_staff=True)
     try:
-        with ChatHost() as host:
-            host.refuse(401)
-            where = {"provider": "OPENAI_COMPATIBLE", "base_url": host.url, "key": words[0]}
-            answers = [add(asking, **where | {"deadline_seconds": "x"}), add(asking, **where)]
-            row = ModelProfile.objects.get()
-            key = reverse("replace_key", args=[row.provider_key_id])
-            seen.append(ask(asking, row))
-            answers += [
-                change(asking, row, base_url="nonsense", key=words[1]),
-                change(asking, row, base_url=host.url, key=words[1]),
-                asking.get(reverse("change_model", args=[row.pk])),
-                asking.get(key), asking.post(key, {"key": words[2]}), asking.get(MODELS),
-                asking.get(reverse("new_model")), asking.get(reverse("delete_model", args=[row.pk])),
-            ]  # fmt: skip
-            assert host.keys == [words[0]]
+        host.answer_with(QUOTES_THE_KEY)
+        where = {name: str(value) for name, value in at(host).items()} | {"key": words[0]}
+        answers = [add(asking, **where | {"deadline_seconds": "x"}), add(asking, **where)]
+        row = ModelProfile.objects.get()
+        key = reverse("replace_key", args=[row.provider_key_id])
+        seen.append(ask(asking, row))
+        answers += [
+            change(asking, row, base_url="nonsense", key=words[1]),
+            change(asking, row, base_url=where["base_url"], key=words[1]),
+            asking.get(reverse("change_model", args=[row.pk])),
+            asking.get(key), asking.post(key, {"key": words[2]}), asking.get(MODELS),
+            asking.get(reverse("new_model")), asking.get(reverse("delete_model", args=[row.pk])),
+        ]  # fmt: skip
+        assert [one.key for one in host.requests] == [words[0]]
     finally:
         loggers[0].removeHandler(handler)
         for one, level in zip(loggers, levels, strict=True):

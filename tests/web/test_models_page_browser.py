@@ -10,7 +10,8 @@ from llm.hosts import Provider
 from llm.models import ModelPrice, ModelProfile
 from tests.browsers import Server, apart, browsing, watched
 from tests.live.stage import cookie_of
-from tests.llm.chat_host import ChatHost
+from tests.llm.hosts.server import a_host
+from tests.web.test_models_asked import late
 from tradingagent.accounts.models import User
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -26,7 +27,8 @@ def server(django_db_setup, tmp_path_factory):
 
 @pytest.fixture
 def host():
-    with ChatHost(waits=1) as host:
+    with a_host() as host:
+        host.answer_with(late(1))
         yield host
 
 
@@ -49,7 +51,7 @@ def add(page: Page, address: str, name: str) -> None:
 def test_a_model_is_added_and_tested(server, host):
     with browsing(server, cookie("ann@example.org", is_staff=True)) as context:
         page, complaints = watched(context)
-        add(page, host.url, "House")
+        add(page, f"{host.url}/v1", "House")
         expect(page.locator("#toasts")).to_contain_text("House is added.")
         page.evaluate("window.stayed = true")
 
@@ -67,7 +69,7 @@ def test_a_model_is_added_and_tested(server, host):
         page.locator("#toasts .close").last.click()
         assert page.evaluate("window.stayed") and complaints == []
         assert KEY not in page.content()
-    assert host.keys == [KEY]
+    assert [one.key for one in host.requests] == [KEY]
 
 
 def test_names_follow_the_chosen_host(server):
@@ -95,7 +97,7 @@ def test_without_script_it_is_the_same(server, host):
     session = cookie("ann@example.org", is_staff=True)
     with browsing(server, session, java_script_enabled=False) as context:
         page, _ = watched(context)
-        add(page, host.url, "House")
+        add(page, f"{host.url}/v1", "House")
         page.locator("[id^=test-]").click()
         expect(page.locator("#toasts")).to_contain_text("House answered in")
         page.get_by_role("link", name="House", exact=True).click()
@@ -107,7 +109,7 @@ def test_without_script_it_is_the_same(server, host):
 def test_a_plain_user_is_refused_in_a_sentence_and_loses_only_the_key(server, host):
     with browsing(server, cookie("bob@example.org")) as context:
         page, _ = watched(context)
-        add(page, host.url, "House")
+        add(page, f"{host.url}/v1", "House")
         expect(page.locator("#id_base_url-error")).to_contain_text("Only the operator's models")
         expect(page.get_by_label("Name")).to_have_value("House")
         expect(page.get_by_label("Key")).to_have_value("")
@@ -115,7 +117,9 @@ def test_a_plain_user_is_refused_in_a_sentence_and_loses_only_the_key(server, ho
         page.get_by_label("Address").fill("https://llm.example.org/v1")
         page.get_by_role("button", name="Add the model").click()
         expect(page.locator("#toasts")).to_contain_text("House is added.")
-        apart(lambda: ModelProfile.objects.update(base_url=host.url))  # a name that leads there
+        apart(
+            lambda: ModelProfile.objects.update(base_url=f"{host.url}/v1")
+        )  # a name that leads there
         page.locator("[id^=test-]").click()
-        expect(page.locator("#toasts")).to_contain_text("is an address of a private network")
-    assert host.keys == []
+        expect(page.locator("#toasts")).to_contain_text("of a private network")
+    assert host.requests == []

@@ -261,17 +261,17 @@ class ChangeModelForm(_ModelFields):
         initial = {name: getattr(row, name) for name in ("name", *_COLUMNS)}
         initial |= {name: row.params.get(name) for name in PARAMETERS}
         super().__init__(user, row, *args, initial=initial, **options)
+        self.changing = row
 
     def chosen_provider(self) -> Provider | None:
-        return None if self.row is None else Provider(self.row.provider)
+        return Provider(self.changing.provider)
 
     def changed_row(self) -> ModelProfile:
         """The row as it is to be. After `is_valid`."""
-        assert self.row is not None  # noqa: S101 (made with one)
-        self.row.name = self.cleaned_data["name"]
+        self.changing.name = self.cleaned_data["name"]
         for name, value in self.columns().items():
-            setattr(self.row, name, value)
-        return self.row
+            setattr(self.changing, name, value)
+        return self.changing
 
 
 class KeyForm(forms.Form):

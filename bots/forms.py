@@ -10,11 +10,12 @@ from decimal import Decimal
 from typing import Any, Final
 
 from django import forms
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from bots import runtime, services
 from bots.domain.bot import BotMode
-from llm.models import ModelProfile
+from llm.models import ModelProfile, PromptTemplate
+from llm.prompts import EMERGENCY
 from llm.services import ProviderNotAvailable, chat_model
 from llm.traders.registry import trader_names, trader_parameters
 from market.domain.enums import InstrumentStatus
@@ -78,9 +79,10 @@ class Mind:
 
 def minds_for(user: User) -> Iterator[Mind]:
     """Who may decide for a user's bot: the baselines, and the models that can be asked now."""
-    for profile in (
-        visible(ModelProfile, user).select_related("provider_key").order_by("name", "pk")
-    ):
+    rows = visible(ModelProfile, user).select_related(
+        "owner", "provider_key", "fallback__owner", "fallback__provider_key"
+    )
+    for profile in rows.order_by("name", "pk"):
         try:
             chat_model(profile)
         except ProviderNotAvailable:
@@ -95,6 +97,17 @@ def minds_for(user: User) -> Iterator[Mind]:
         title, text = RULES[name]
         fields = tuple(param_field(name, param) for param in _shown_params(name))
         yield Mind(value=f"{RULE}:{name}", name=title, text=text, fields=fields)
+
+
+def prompts_for(user: User) -> QuerySet[PromptTemplate]:
+    """The prompts that a bot of the user may be sent, the newest of each name first; without their texts."""
+    rows = visible(PromptTemplate, user).exclude(owner=None, name=EMERGENCY.name)
+    return rows.defer("system", "user", "settings").order_by("name", "-version", "owner")
+
+
+def prompt_words(row: PromptTemplate) -> str:
+    """A version as a choice names it."""
+    return f"{row.name}, version {row.version}{' (built in)' if row.owner_id is None else ''}"
 
 
 def param_field(trader: str, param: str) -> str:
@@ -116,6 +129,11 @@ class NewBotForm(forms.Form):
         max_length=80, required=False, help_text="Empty: named after what it does."
     )
     mind = forms.ChoiceField(label="Who decides", widget=forms.RadioSelect)
+    prompt = forms.ChoiceField(
+        label="Prompt",
+        required=False,
+        help_text="What the model is sent at each decision: see Models, Prompts.",
+    )
     owner_words = forms.CharField(
         label="Your words to the model",
         required=False,
@@ -145,6 +163,7 @@ class NewBotForm(forms.Form):
         super().__init__(*args, **options)
         self.user = user
         self.minds = tuple(minds_for(user))
+        self.prompts: dict[str, PromptTemplate] = {}
         self.profiles = {
             str(row.pk): row
             for row in visible(RiskProfile, user).order_by(F("owner").asc(nulls_first=True), "pk")
@@ -164,7 +183,11 @@ class NewBotForm(forms.Form):
             if kind == RULE:
                 self._add_params(trader)
         if not any("owner_words" in one.fields for one in self.minds):
-            del self.fields["owner_words"]
+            del self.fields["owner_words"], self.fields["prompt"]
+        else:
+            self.prompts = {str(row.pk): row for row in prompts_for(user)}
+            named = [(key, prompt_words(row)) for key, row in self.prompts.items()]
+            self._choose("prompt", [("", "The built-in one"), *named], "")
         for name, field in self.fields.items():
             if not isinstance(field.widget, (forms.RadioSelect, forms.CheckboxSelectMultiple)):
                 helped = f"help-{name} " if field.help_text else ""
@@ -187,12 +210,18 @@ class NewBotForm(forms.Form):
             field.initial = SUGGESTED.get(param, text)
             self.fields[param_field(trader, param)] = field
 
-    def suggestions(self) -> dict[str, Any]:
-        """What the form suggests, as it would be sent."""
-        suggested = (
+    def suggestions(self, model: str = "", prompt: str = "") -> dict[str, Any]:
+        """What the form suggests, as it would be sent; with a model and a prompt chosen before, by their ids."""
+        initial = (
             (name, self.get_initial_for_field(field, name)) for name, field in self.fields.items()
         )
-        return {name: "" if value is None else value for name, value in suggested}
+        suggested = {name: "" if value is None else value for name, value in initial}
+        asked = f"{MODEL}:{model}"
+        if any(one.value == asked for one in self.minds):
+            suggested["mind"] = asked
+        if prompt in self.prompts:
+            suggested["prompt"] = prompt
+        return suggested
 
     # --- checking ---
 
@@ -249,7 +278,7 @@ class NewBotForm(forms.Form):
         names = {
             "name": "name", "capital": "capital", "venue": "venue", "risk_profile": "risk",
             "interval_seconds": "interval", "timeframe_seconds": "timeframe", "trader": "mind",
-            "model_profile": "mind", "owner_words": "owner_words",
+            "model_profile": "mind", "owner_words": "owner_words", "prompt_template": "prompt",
             "symbols": "simulated" if at_simulated else "symbols",
         }  # fmt: skip
         if about == "params":
@@ -277,6 +306,7 @@ class NewBotForm(forms.Form):
             trader=key if kind == RULE else "",
             params=self._params(key) if kind == RULE else {},
             model_profile=model,
+            prompt_template=self.prompts.get(data["prompt"]) if kind == MODEL else None,
             owner_words=data["owner_words"].strip() if kind == MODEL else "",
             interval_seconds=data["interval"],
             timeframe_seconds=data["timeframe"],

@@ -16,7 +16,25 @@ from bots.views.controls import (
 from bots.views.dashboard import bots, dashboard, equity_json, equity_table
 from bots.views.decision import decision
 from bots.views.halting import halt, resume
+from bots.views.models_page import (
+    change_model,
+    check_model,
+    delete_key,
+    delete_model,
+    models,
+    models_budget,
+    new_model,
+    replace_key,
+)
 from bots.views.new_bot import new_bot, new_bot_check
+from bots.views.prompts_page import (
+    change_prompt,
+    compare_prompt,
+    delete_prompt,
+    new_prompt,
+    prompt,
+    prompts,
+)
 
 urlpatterns = [
     path("", dashboard, name="dashboard"),
@@ -38,6 +56,20 @@ urlpatterns = [
     path("bots/<uuid:bot_id>/flatten/", flatten_bot, name="flatten_bot"),
     path("bots/<uuid:bot_id>/close/", close_position, name="close_position"),
     path("bots/<uuid:bot_id>/archive/", archive_bot, name="archive_bot"),
+    path("models/", models, name="models"),
+    path("models/new/", new_model, name="new_model"),
+    path("models/budget/", models_budget, name="models_budget"),
+    path("models/<int:profile_id>/", change_model, name="change_model"),
+    path("models/<int:profile_id>/test/", check_model, name="check_model"),
+    path("models/<int:profile_id>/delete/", delete_model, name="delete_model"),
+    path("models/keys/<int:key_id>/", replace_key, name="replace_key"),
+    path("models/keys/<int:key_id>/delete/", delete_key, name="delete_key"),
+    path("prompts/", prompts, name="prompts"),
+    path("prompts/<int:template_id>/", prompt, name="prompt"),
+    path("prompts/<int:template_id>/compare/", compare_prompt, name="compare_prompt"),
+    path("prompts/<int:template_id>/new/", new_prompt, name="new_prompt"),
+    path("prompts/<int:template_id>/change/", change_prompt, name="change_prompt"),
+    path("prompts/<int:template_id>/delete/", delete_prompt, name="delete_prompt"),
     path("live/<slug:kind>/", live_parts, name="live_parts"),
     path("live/<slug:kind>/<str:key>/", live_parts, name="live_parts"),
 ]

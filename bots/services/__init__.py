@@ -28,13 +28,21 @@ from bots.services.lifecycle import (
     start_together,
 )
 from bots.services.marking import mark_shard
-from bots.services.probing import Sight, preview_prompt, probe_model
+from bots.services.probing import (
+    Sight,
+    cost_center_of,
+    day_of,
+    preview_prompt,
+    probe_model,
+    try_model,
+)
 from bots.services.running import Run, run_requested, run_slot, sweep
 
 __all__ = [
     "BotRefused", "BotWish", "Halted", "NewBot", "NotNow", "NothingToResume", "Run", "Sight", "archive_bot",
-    "check_wish", "close_position", "create_bot", "discard_replies", "flatten_bot", "free_name", "halt", "mark_shard",
+    "check_wish", "close_position", "cost_center_of", "create_bot", "day_of", "discard_replies",
+    "flatten_bot", "free_name", "halt", "mark_shard",
     "order_by_hand", "pause_bot", "perform_action", "prepare_bot", "preview_prompt",
     "probe_model", "resume", "run_now", "run_requested",
-    "run_slot", "start_bot", "start_together", "store_bot", "sweep", "take_over", "update_bot",
+    "run_slot", "start_bot", "start_together", "store_bot", "sweep", "take_over", "try_model", "update_bot",
 ]  # fmt: skip

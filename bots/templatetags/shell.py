@@ -90,6 +90,7 @@ PLACES: Final = (
     ("Dashboard", "dash", "dashboard", ("/equity/", "/halt/", "/resume/")),
     ("Bots", "bot", "bots", ("/bots/",)),
     ("Arena", "arena", "arenas", ("/arena/",)),
+    ("Models", "mind", "models", ("/models/", "/prompts/")),
     ("Settings", "set", "account_settings", ("/account/",)),
 )
 """Name, icon, the URL it leads to, and where the addresses of other pages that belong to it begin."""

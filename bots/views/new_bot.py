@@ -30,11 +30,13 @@ class _NotYet(Exception):
 @login_required
 @never_cache
 def new_bot(request: HttpRequest) -> HttpResponse:
-    """The form; sent, it makes a bot in DRAFT and leads to its page."""
+    """The form, with the `model` and `prompt` of the address chosen; sent, it makes a bot in DRAFT and leads to
+    its page."""
     user = signed_in(request)
     if request.method != "POST":
         # Bound to its own suggestions, so that what would happen is said from the start.
-        form = NewBotForm(user, NewBotForm(user).suggestions())
+        chosen = {name: request.GET.get(name, "") for name in ("model", "prompt")}
+        form = NewBotForm(user, NewBotForm(user).suggestions(**chosen))
         return _page(request, form, new_request_id())
     form = NewBotForm(user, request.POST)
     try:

@@ -81,11 +81,11 @@ def once(request: HttpRequest, user: User, back: str, act: Callable[[], Answer])
 
 
 def _fingerprint(request: HttpRequest) -> str:
-    """What was asked, the token of the form left out."""
+    """What was asked, the form's token and a key that was typed left out."""
     asked = [
         (name, request.POST.getlist(name))
         for name in sorted(request.POST)
-        if name != "csrfmiddlewaretoken"
+        if name not in ("csrfmiddlewaretoken", "key")
     ]
     text = json.dumps([request.get_full_path(), asked])
     return hashlib.sha256(text.encode()).hexdigest()

@@ -83,14 +83,17 @@ def made_of(profile: ModelProfile) -> list[object]:
     return found if profile.fallback is None else [*found, *made_of(profile.fallback)]
 
 
-def try_connection(profile: ModelProfile, allowances: Allowances = tuple) -> Completion:
+def try_connection(
+    profile: ModelProfile, allowances: Allowances = tuple, today: Today | None = None
+) -> Completion:
     """Ask the model for one short answer, nothing of trading. Raises ProviderNotAvailable, and the errors of
     `llm.errors`, each with a sentence for people."""
     deadline = min(timedelta(seconds=profile.deadline_seconds), TEST_DEADLINE)
-    return _chat(profile, allowances, _utc_day).complete(_greeting(), deadline=deadline)
+    return _chat(profile, allowances, today or _utc_day).complete(greeting(), deadline=deadline)
 
 
-def _greeting() -> Prompt:
+def greeting() -> Prompt:
+    """What `try_connection` asks."""
     return question(
         system="You are asked whether you can be reached. Answer with a JSON object and nothing else.",
         user='Answer with {"summary": "ready", "decisions": []}.',

@@ -8,3 +8,7 @@ localiseTimes(document);
 keepTheme(document);
 showWaitingToasts(document);
 openSheets(document);
+// what an answer without a new page has to say
+document.addEventListener("htmx:oobAfterSwap", ({ detail: { target } }) => {
+  if (target?.id === "toasts") showWaitingToasts(document);
+});

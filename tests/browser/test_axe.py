@@ -17,12 +17,20 @@ from bots import models, services
 from bots.lab import services as lab
 from bots.lab.models import Arena
 from llm.domain import DecisionOutcome
+from llm.hosts import Provider
+from llm.services import (
+    add_model_profile,
+    add_prompt_version,
+    create_model_profile,
+    set_budget,
+)
 from risk.models import RiskProfile
 from tests.browser.visitors import PASSWORD
 from tests.browsers import Server, apart, browsing
 from tests.live.stage import cookie_of
 from tests.web.scenes import BTC, ETH, STEP, Mind, closes, enters, fails, scene_of
 from tradingagent.accounts.models import User
+from tradingagent.accounts.secrets import Secret
 
 pytestmark = [
     pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True),
@@ -114,13 +122,32 @@ def test_who_has_nothing_yet(server, cookie) -> None:
         audit = Audit(context)
         for path in (
             "/", "/bots/", "/arena/", "/arena/new/", "/halt/", "/account/settings/",
-            "/account/password/change/", "/bots/new/",
+            "/account/password/change/", "/models/", "/models/new/", "/prompts/", "/bots/new/",
         ):  # fmt: skip
             audit.of(path)
         audit.page.get_by_label("Paper capital").fill("a lot")
         audit.page.get_by_role("button", name="Make the bot").click()
         audit.page.locator("#err-capital .error").wait_for()
         audit.here("/bots/new/ refused")
+        assert audit.found == {}
+
+
+def test_who_has_models_and_prompts(server, ann, cookie) -> None:
+    minds = Minds(ann)
+    with browsing(server, cookie) as context:
+        audit = Audit(context)
+        for path in ("/models/", minds.difference):
+            audit.of(path, looks=FOUR_LOOKS)
+        for path in minds.other_pages:
+            audit.of(path)
+        audit.page.goto("/models/new/")
+        audit.page.get_by_role("button", name="Add the model").click()
+        audit.page.locator("#id_name-error").wait_for()
+        audit.here("/models/new/ refused")
+        audit.page.goto(minds.prompt)
+        audit.page.get_by_role("button", name="Show it").click()
+        audit.page.locator(".preview-facts").wait_for()
+        audit.here("a preview", within="#preview")
         assert audit.found == {}
 
 
@@ -144,6 +171,37 @@ def test_who_trades(server, ann, cookie) -> None:
         for path in ("/", "/resume/", traded.bot):
             audit.of(path, within="header.head, .question, #bot-notices, #bot-controls")
         assert audit.found == {}
+
+
+class Minds:
+    """Pages of a user with a model that is used, one that is not, and two versions of a prompt."""
+
+    def __init__(self, user: User) -> None:
+        asked: dict[str, Any] = {
+            "provider": Provider.OPENAI,
+            "key": Secret("none"),
+            "by": user,
+            "model": "gpt-5",
+        }
+        used = add_model_profile(owner=user, name="Sonnet", **asked)
+        free = add_model_profile(owner=user, name="Spare", fallback=used, **asked)
+        create_model_profile(
+            owner=None, name="Shared", provider=Provider.DEEPSEEK, model="chat", by="command"
+        )
+        texts: dict[str, Any] = {"owner": user, "name": "mine", "by": user, "system": "You trade."}
+        for text in ("{{clock}}", "# Now\n{{clock}}\n{{instruments}}"):
+            template = add_prompt_version(user=text, settings={}, **texts)
+        set_budget(
+            owner=user, cost_center=f"user:{user.pk}", money_per_day=None, calls_per_day=5, by=user
+        )
+        self.prompt = reverse("prompt", args=[template.pk])
+        self.difference = reverse("compare_prompt", args=[template.pk])
+        self.other_pages = (
+            "/prompts/", "/models/new/", reverse("change_model", args=[free.pk]),
+            reverse("change_model", args=[used.pk]), reverse("delete_model", args=[free.pk]),
+            reverse("replace_key", args=[used.provider_key_id]), self.prompt,
+            reverse("new_prompt", args=[template.pk]), f"/bots/new/?model={free.pk}",
+        )  # fmt: skip
 
 
 class Traded:

@@ -45,7 +45,7 @@ def test_the_style_sheet_is_built_of_all_its_sources():
     built = (STATIC / "css" / "app.css").read_text()
 
     assert "@import" not in built
-    for selector in (".stat-value", ".alone-card", ".toasts"):
+    for selector in (".stat-value", ".alone-card", ".toasts", ".mind-tabs"):
         assert selector in built
 
 

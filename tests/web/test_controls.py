@@ -12,13 +12,17 @@ from bots import models, services
 from bots.acts import DeskBusy
 from bots.domain.bot import BotStatus
 from bots.urls import urlpatterns
+from llm.hosts import Provider
+from llm.models import ModelProfile, PromptTemplate, ProviderKey
 from market.errors import VenueUnavailable
 from tests.bots.bulk_rows import a_row_of_each, cycle_row, hold, order_row
 from tests.bots.paper_desks import paper_bot
 from tests.scenarios.tables import SYMBOL
 from tradingagent.accounts.models import AuditEntry, IdempotencyKey, User
+from tradingagent.accounts.secrets import Secret
 
 POSTS = ("start_bot", "run_bot")
+ONLY_SENT = (*POSTS, "check_model")
 ASKED_FIRST = ("pause_bot", "archive_bot", "flatten_bot", "close_position")
 FOR_SCRIPTS = ("bot_equity", "bot_candles", "live_parts")
 
@@ -321,8 +325,25 @@ def test_a_form_of_another_site_is_refused(ann, bot, name):
 
 
 def arguments(pattern: Any, bot: models.Bot, cycle: models.TradingCycle) -> dict[str, Any]:
-    known = {"bot_id": bot.pk, "cycle_id": cycle.pk, "kind": "bot", "key": str(bot.pk)}
-    return {name: known[name] for name in pattern.pattern.converters}
+    """What an address of this bot and its owner's is made of."""
+    known: dict[str, Any] = {
+        "bot_id": bot.pk, "cycle_id": cycle.pk, "kind": "bot", "key": str(bot.pk),
+    }  # fmt: skip
+    wanted = pattern.pattern.converters
+    if {"profile_id", "key_id"} & wanted.keys():
+        key = ProviderKey.objects.create(
+            owner=bot.owner, provider=Provider.OPENAI, name="key", key=Secret("none")
+        )
+        row = ModelProfile.objects.create(
+            owner=bot.owner, name="model", provider=Provider.OPENAI, model="m", provider_key=key
+        )
+        known |= {"profile_id": row.pk, "key_id": key.pk}
+    if "template_id" in wanted:
+        template = PromptTemplate.objects.create(
+            owner=bot.owner, name="prompt", system="You trade.", user="{{clock}}"
+        )
+        known["template_id"] = template.pk
+    return {name: known[name] for name in wanted}
 
 
 PATTERNS = [pattern for pattern in urlpatterns if pattern.pattern.converters]
@@ -343,7 +364,7 @@ def test_what_is_somebody_elses_is_not_there(client, pattern, method):
     answer = getattr(client, method)(reverse(pattern.name, kwargs=kwargs), {"symbol": SYMBOL})
 
     assert answer.status_code in (404, 405)
-    assert method == "post" or answer.status_code == 404 or pattern.name in POSTS
+    assert method == "post" or answer.status_code == 404 or pattern.name in ONLY_SENT
     assert models.Bot.objects.values().get(pk=theirs.pk) == before
     assert models.ManualAction.objects.count() == 1
 

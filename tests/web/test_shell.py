@@ -69,6 +69,9 @@ def test_a_page_has_its_names_and_landmarks(page):
         ("/bots/00000000-0000-0000-0000-000000000001/", ["Bots", "Bots"]),
         ("/bots/new/", ["Bots", "New bot"]),  # on a phone it has a place of its own
         ("/arena/", ["Arena", "Arena"]),
+        ("/models/", ["Models", "Models"]),
+        ("/models/new/", ["Models", "Models"]),
+        ("/prompts/", ["Models", "Models"]),
         ("/account/settings/", ["Settings", "Settings"]),
         ("/account/password/change/", ["Settings", "Settings"]),
         ("/elsewhere/", []),

@@ -219,6 +219,12 @@ def risk_context(desk: Desk, seen: Observation, prompt_snapshot: MarketSnapshot)
         ),
         groups=desk.groups,
         atr=_atr(desk, seen.snapshot),
+        next_funding={
+            item.symbol: item.next_funding_at
+            for item in seen.snapshot.instruments
+            if item.next_funding_at is not None
+        },
+        time_zone=desk.bot.time_zone,
     )
 
 

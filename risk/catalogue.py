@@ -98,6 +98,10 @@ RULES: Final[Mapping[str, Rule]] = {
         "time", Effect.DENIES, Code.COOLDOWN, "until=2026-01-01T12:30:00Z"
     ),
     "min_hold": _rule("time", Effect.DENIES, Code.MIN_HOLD, "until=2026-01-01T12:30:00Z"),
+    "no_trade_windows": _rule(
+        "owner's calendar", Effect.DENIES, Code.NO_TRADE_WINDOW, "window=sat,sun"
+    ),
+    "no_trade_around_funding": _rule("time", Effect.DENIES, Code.NO_TRADE_WINDOW, "window=funding"),
     "max_daily_loss_fraction": _rule("share of the day's start", Effect.REDUCES, Code.DAILY_LOSS),
     "soft_drawdown_fraction": _rule("share of the peak", Effect.REDUCES, Code.SOFT_DRAWDOWN),
     "hard_drawdown_fraction": _rule("share of the peak", Effect.HALTS, Code.HARD_DRAWDOWN),
@@ -157,9 +161,17 @@ of the ledger, so a restart changes nothing.
 """
 
 
+_TAIL: Final = """\
+## Windows
+
+`no_trade_windows` is a list of texts, in the owner's time zone: `sat,sun`; `mon-fri 22:00-02:00`, which belongs to the
+day on which it begins; `daily 08:25-08:35`; `2026-12-16 13:00/2026-12-16 15:00` for an event. The wall clock counts,
+also when the clocks change. Closes, stops and targets go on in all of them."""
+
+
 def rules_page() -> str:
     """The page, as it stands in docs/risk-rules.md."""
-    return "\n".join((*_profile_part(), "", *_account_part())) + "\n"
+    return "\n".join((*_profile_part(), "", *_account_part(), "", _TAIL)) + "\n"
 
 
 def _profile_part() -> Iterator[str]:
@@ -190,7 +202,7 @@ def _account_part() -> Iterator[str]:
 
 def _value(limits: Limits, name: str) -> str:
     value = getattr(limits, name)
-    if value is None or value == timedelta(0):
+    if value in (None, timedelta(0), ()):
         return "off"
     shown: str = SENTENCES[name][1](value)
     return shown

@@ -17,6 +17,7 @@ from market.domain.data import Quote
 from market.domain.enums import OrderPurpose, PositionSide
 from market.domain.instruments import Instrument
 from market.domain.numbers import ONE, ZERO, plain
+from risk.windows import UnreadableWindow, read_window
 
 
 class TradingState(StrEnum):
@@ -78,6 +79,7 @@ class Code(StrEnum):
     TRADES_PER_DAY = "TRADES_PER_DAY"
     OPENS_PER_CYCLE = "OPENS_PER_CYCLE"
     COOLDOWN = "COOLDOWN"
+    NO_TRADE_WINDOW = "NO_TRADE_WINDOW"
     MIN_HOLD = "MIN_HOLD"
     # state and breakers
     BOT_NOT_ACTIVE = "BOT_NOT_ACTIVE"
@@ -138,6 +140,8 @@ class Limits:
     max_opens_per_cycle: int | None = None
     cooldown_after_stop: timedelta = timedelta(0)
     min_hold: timedelta = timedelta(0)
+    no_trade_windows: tuple[str, ...] = ()
+    no_trade_around_funding: timedelta = timedelta(0)
     max_daily_loss_fraction: Decimal | None = None
     soft_drawdown_fraction: Decimal | None = None
     hard_drawdown_fraction: Decimal | None = None
@@ -163,9 +167,15 @@ class Limits:
         for name in _DURATIONS:
             if getattr(self, name) < timedelta(0):
                 raise InvalidLimits(f"{name} is below zero")
+        for window in self.no_trade_windows:
+            try:
+                read_window(window)
+            except UnreadableWindow as error:
+                raise InvalidLimits(f"no_trade_windows: {error}") from None
         for name in _NOT_RAW:
             value = getattr(self, name)
-            if self.raw and value is not None and value is not False and value != timedelta(0):
+            off = value is None or value is False or value in (timedelta(0), ())
+            if self.raw and not off:
                 raise InvalidLimits(f"profile raw has no {name}: no code would read it")
         if self.size != ONE and not self.raw:
             raise InvalidLimits("size belongs to profile raw: entries of others bring their own")
@@ -198,9 +208,11 @@ _NOT_RAW: Final = (
     "risk_per_trade_fraction", "max_leverage", "max_position_notional_fraction", "max_price_drift_bps",
     "max_spread_bps", "max_slippage_bps", "max_open_positions", "max_gross_exposure", "max_net_exposure",
     "max_correlated_exposure", "max_margin_used_fraction", "max_trades_per_day", "max_opens_per_cycle",
-    "cooldown_after_stop",
+    "cooldown_after_stop", "no_trade_windows", "no_trade_around_funding",
 )  # fmt: skip
-_DURATIONS: Final = ("cooldown_after_stop", "min_hold", "breaker_cooldown", "emergency_interval")
+_DURATIONS: Final = (
+    "cooldown_after_stop", "min_hold", "no_trade_around_funding", "breaker_cooldown", "emergency_interval",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,7 +355,8 @@ class Tempo:
 class RiskContext:
     """The state that intents are judged in. `quotes` are fresh; `prompt_marks` are the mark prices that
     the trader saw. `unusable` maps symbols to the reason why they must not be opened.
-    `atr` maps symbols to their current ATR(14), where known."""
+    `atr` maps symbols to their current ATR(14), `next_funding` to when funding is next paid, where known.
+    `time_zone` is the owner's."""
 
     now: datetime
     state: TradingState
@@ -359,6 +372,8 @@ class RiskContext:
     groups: Mapping[str, str] = field(default_factory=dict)
     atr: Mapping[str, Decimal] = field(default_factory=dict)
     state_reason: Code | None = None
+    next_funding: Mapping[str, datetime] = field(default_factory=dict)
+    time_zone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,9 @@ _FROM_ZERO: Final = (
     "max_net_exposure", "max_correlated_exposure", "max_trades_per_day", "max_opens_per_cycle",
     "max_llm_cost_per_day", "max_funding_cost_fraction",
 )  # fmt: skip
-_DURATIONS: Final = ("cooldown_after_stop", "min_hold", "breaker_cooldown", "emergency_interval")
+_DURATIONS: Final = (
+    "cooldown_after_stop", "min_hold", "no_trade_around_funding", "breaker_cooldown", "emergency_interval",
+)  # fmt: skip
 _MOST: Final = 1_000_000_000
 
 
@@ -130,6 +132,12 @@ class RiskProfile(models.Model):
     max_opens_per_cycle = _count("max_opens_per_cycle")
     cooldown_after_stop = _duration("cooldown_after_stop")
     min_hold = _duration("min_hold")
+    no_trade_windows = models.JSONField(
+        default=list,
+        blank=True,
+        help_text=f"{_help('no_trade_windows')} A list, as sat,sun or mon-fri 22:00-02:00.",
+    )
+    no_trade_around_funding = _duration("no_trade_around_funding")
     max_daily_loss_fraction = _amount("max_daily_loss_fraction")
     soft_drawdown_fraction = _amount("soft_drawdown_fraction")
     hard_drawdown_fraction = _amount("hard_drawdown_fraction")
@@ -172,6 +180,7 @@ class RiskProfile(models.Model):
         values: dict[str, Any] = {name: getattr(self, name) for name in LIMIT_NAMES}
         if values["allowed_symbols"] is not None:
             values["allowed_symbols"] = frozenset(values["allowed_symbols"])
+        values["no_trade_windows"] = tuple(values["no_trade_windows"] or ())
         return Limits(**values)
 
     def clean(self) -> None:
@@ -180,6 +189,9 @@ class RiskProfile(models.Model):
             isinstance(symbols, list) and all(isinstance(symbol, str) for symbol in symbols)
         ):
             raise ValidationError({"allowed_symbols": "A list of symbols, such as BTC/USDT:USDT."})
+        windows = self.no_trade_windows
+        if not (isinstance(windows, list) and all(isinstance(one, str) for one in windows)):
+            raise ValidationError({"no_trade_windows": "A list of windows, such as sat,sun."})
         try:
             self.limits()
         except InvalidLimits as error:
@@ -259,6 +271,7 @@ def row_values(limits: Limits) -> dict[str, Any]:
     values = {name: getattr(limits, name) for name in LIMIT_NAMES}
     if limits.allowed_symbols is not None:
         values["allowed_symbols"] = sorted(limits.allowed_symbols)
+    values["no_trade_windows"] = list(limits.no_trade_windows)
     return values
 
 

@@ -101,6 +101,9 @@ def _converted(field: str, value: object) -> Any:
             return to_decimal(value)
         elif "timedelta" in kind:
             return value if isinstance(value, timedelta) else timedelta(seconds=int(str(value)))
+        elif "tuple" in kind:
+            if isinstance(value, (list, tuple)):
+                return tuple(str(window) for window in value)
         elif "frozenset" in kind:
             if isinstance(value, (frozenset, set, list, tuple)):
                 return frozenset(str(symbol) for symbol in value)
@@ -135,6 +138,10 @@ def _span(value: timedelta) -> str:
 
 def _symbols(value: frozenset[str]) -> str:
     return ", ".join(sorted(value)) or "none"
+
+
+def _windows(value: tuple[str, ...]) -> str:
+    return "; ".join(value)
 
 
 def _yes_no(value: bool) -> str:
@@ -176,6 +183,8 @@ SENTENCES: Final[Mapping[str, tuple[str, Callable[..., str]]]] = {
     "max_opens_per_cycle": ("Entries per cycle, at most", str),
     "cooldown_after_stop": ("No entry on an instrument after its stop was hit, for", _span),
     "min_hold": ("A position is held before its trader may close it, for", _span),
+    "no_trade_windows": ("No entry, in the owner's time, during", _windows),
+    "no_trade_around_funding": ("No entry so near to a payment of funding", _span),
     "max_daily_loss_fraction": (
         "Loss of a day after which nothing is opened until the next",
         _share,
@@ -223,4 +232,4 @@ def _in_force(name: str, limits: Limits) -> bool:
         return limits.soft_drawdown_fraction is not None
     if isinstance(value, bool):
         return not limits.raw
-    return value is not None and value != timedelta(0)
+    return value not in (None, timedelta(0), ())

@@ -51,6 +51,7 @@ DENIED: Final[Mapping[Code, str]] = {
     Code.TRADES_PER_DAY: "That would have been entry number {wanted} of the day; {allowed} is the most.",
     Code.OPENS_PER_CYCLE: "That would have been entry number {wanted} at once; {allowed} is the most.",
     Code.COOLDOWN: "A stop was hit there; nothing is opened on it before {until}.",
+    Code.NO_TRADE_WINDOW: "Nothing is opened in this window: {window}.",
     Code.MIN_HOLD: "It may not close this position by itself before {until}.",
     Code.BOT_NOT_ACTIVE: "The bot was not to open anything just then.",
     Code.VENUE_UNKNOWN: "The venue's own state could not be read, so nothing was opened.",

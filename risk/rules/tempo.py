@@ -6,6 +6,7 @@ trader's own, in an ACTIVE bot, away from its stop.
 
 from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from risk.domain import (
     Code,
@@ -17,6 +18,7 @@ from risk.domain import (
     TradingState,
 )
 from risk.rules.entry import Entry, deny
+from risk.windows import nearest, open_window
 
 
 def trades_per_day(entry: Entry) -> Denial | None:
@@ -56,11 +58,28 @@ def cooldown(entry: Entry) -> Denial | None:
     return entry.deny(Code.COOLDOWN, until=until.isoformat())
 
 
+def no_trade_window(entry: Entry) -> Denial | None:
+    """No entry in a window of the owner's calendar, nor so near to a payment of funding."""
+    context, limits = entry.context, entry.limits
+    if limits.no_trade_windows:
+        local = context.now.astimezone(ZoneInfo(context.time_zone))
+        window = open_window(limits.no_trade_windows, local)
+        if window is not None:
+            return entry.deny(Code.NO_TRADE_WINDOW, window=window)
+    due = context.next_funding.get(entry.intent.symbol)
+    if due is None or not limits.no_trade_around_funding:
+        return None
+    away = nearest(context.now, due, entry.instrument.funding_interval)
+    if away > limits.no_trade_around_funding:
+        return None
+    return entry.deny(Code.NO_TRADE_WINDOW, window="funding")
+
+
 def _opened_now(entry: Entry) -> int:
     return sum(stake.is_new for stake in entry.book)
 
 
-TEMPO_RULES: Final = (trades_per_day, opens_per_cycle, cooldown)
+TEMPO_RULES: Final = (trades_per_day, opens_per_cycle, cooldown, no_trade_window)
 
 
 def min_hold(intent: OrderIntent, context: RiskContext, limits: Limits) -> Denial | None:

@@ -136,6 +136,9 @@ BLOCKS: dict[str, tuple[object, object, Callable[[Limits], set[Any]], Code]] = {
     "max_opens_per_cycle": (None, 1, says(BIG, OLD), Code.OPENS_PER_CYCLE),
     "cooldown_after_stop": (timedelta(0), timedelta(minutes=1), says(BIG, OLD), Code.COOLDOWN),
     "min_hold": (timedelta(0), timedelta(minutes=1), says(leave("3"), HELD), Code.MIN_HOLD),
+    "no_trade_windows": ((), ("sun",), says(BIG), Code.NO_TRADE_WINDOW),
+    "no_trade_around_funding": (timedelta(0), timedelta(minutes=5), says(BIG, context(
+        next_funding={BTC: NOW + timedelta(minutes=5)})), Code.NO_TRADE_WINDOW),
     "max_daily_loss_fraction": (None, D("0.1"), trips(), Code.DAILY_LOSS),
     "soft_drawdown_fraction": (None, D("0.1"), trips(), Code.SOFT_DRAWDOWN),
     "hard_drawdown_fraction": (None, D("0.1"), trips(), Code.HARD_DRAWDOWN),

@@ -43,6 +43,7 @@ def test_every_limit_has_a_column_of_its_kind(name):
         "timedelta": "DurationField",
         "bool": "BooleanField",
         "frozenset": "JSONField",
+        "tuple": "JSONField",
         "str": "CharField",
     }
     word = next(word for word in expected if word in KIND[name])

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tradingagent.settings")  # for MARKET_DATA_DIR
 
 from tests.bench import cases
+from tests.bench.worlds import broken_worlds
 from tests.servers import postgres_url
 
 
@@ -97,6 +98,8 @@ def figures() -> list[Figure]:
             200,
         )
     )
+    worlds, broken = broken_worlds()
+    made.append(Figure(f"limits broken in {worlds:,} worlds", broken, "worlds", 0))
     made.append(
         Figure(
             "the standard indicators on 500 bars",

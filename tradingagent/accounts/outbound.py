@@ -5,6 +5,7 @@ thread for ever; a redirect takes the key to another host; and a name that resol
 network lets a user talk to what only the operator should (the database, the cloud's metadata).
 """
 
+import atexit
 import ipaddress
 import socket
 import time
@@ -56,13 +57,15 @@ def http_client(*, may_reach_private: bool) -> httpx2.Client:
     )
     # The public way to give a pool its network is to build the pool; the transport builds its own.
     cast(Any, transport)._pool._network_backend = _Network(may_reach_private)
-    return httpx2.Client(
+    client = httpx2.Client(
         transport=transport,
         follow_redirects=False,
         trust_env=False,
         headers={"Accept-Encoding": "identity"},
         event_hooks={"response": [_bounded]},
     )
+    atexit.register(client.close)
+    return client
 
 
 def is_private(address: str) -> bool:

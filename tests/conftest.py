@@ -19,6 +19,7 @@ from django.test import TransactionTestCase
 from hypothesis import HealthCheck, Phase
 from hypothesis import settings as hypothesis_settings
 
+from llm.hosts import HOSTS
 from tradingagent.celery import app
 
 # No deadlines: on a busy machine they fail at random. HYPOTHESIS_PROFILE chooses another profile.
@@ -40,6 +41,10 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
 )
+
+# Nobody's key: a test that forgot a host of its own would ask a real one, and pay.
+for _host in HOSTS.values():
+    os.environ.pop(_host.key_variable, None)
 
 DATABASE_FIXTURES = {"db", "transactional_db", "django_db_reset_sequences", "live_server"}
 

@@ -1,4 +1,4 @@
-"""What the scheduler sends and when: one entry per ACTIVE bot, one per shard of marks, the sweep.
+"""What the scheduler sends and when: one entry per ACTIVE bot, one per shard of marks, the sweep, the alerts.
 
 The bot's row is the truth and the entry its shadow: a tick for a bot that may not run does nothing. Entries
 are saved and deleted one by one, because the scheduler does not hear of a QuerySet's update or delete.
@@ -25,9 +25,12 @@ RUN_CYCLE: Final = "bots.run_cycle"
 MARK_SHARD: Final = "bots.mark_shard"
 SWEEP: Final = "bots.sweep"
 SWEEP_SECONDS: Final = 60
+ALERT_TASKS: Final = {"alerts scan": "alerts.scan", "alerts delivery": "alerts.deliver"}
+"""Entry → task of the alerts, which the desk knows by these names only."""
+ALERT_SECONDS: Final = 15
 PHASE_HEADER: Final = "phase_ms"
 """The header in which an entry keeps its phase; one without is no entry of ours."""
-_OUR_NAME: Final = re.compile(r"bot [0-9a-f-]{36}|mark shard \d+|sweep")
+_OUR_NAME: Final = re.compile(r"bot [0-9a-f-]{36}|mark shard \d+|sweep|alerts \w+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +129,10 @@ def _fixed_entries() -> list[Entry]:
         )
         for shard in range(shards)
     ]
-    return [*marks, Entry(name="sweep", task=SWEEP, seconds=SWEEP_SECONDS)]
+    alerts = [
+        Entry(name=name, task=task, seconds=ALERT_SECONDS) for name, task in ALERT_TASKS.items()
+    ]
+    return [*marks, Entry(name="sweep", task=SWEEP, seconds=SWEEP_SECONDS), *alerts]
 
 
 def _wanted() -> list[tuple[UUID | None, Entry]]:
@@ -140,7 +146,8 @@ def _wanted() -> list[tuple[UUID | None, Entry]]:
 
 def _stored_entries() -> list[PeriodicTask]:
     """Our entries; those that a person made for tasks of ours under other names are left alone."""
-    rows = PeriodicTask.objects.filter(task__in=[RUN_CYCLE, MARK_SHARD, SWEEP])
+    ours = [RUN_CYCLE, MARK_SHARD, SWEEP, *ALERT_TASKS.values()]
+    rows = PeriodicTask.objects.filter(task__in=ours)
     return [row for row in rows.select_related("interval") if _OUR_NAME.fullmatch(row.name)]
 
 

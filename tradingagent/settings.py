@@ -137,6 +137,11 @@ VENUE_URLS = env.json("VENUE_URLS", {})
 # Where `demo` serves the pages.
 PORT = env.int("PORT", 8000)
 
+# Where people reach the pages: links in alerts begin with it.
+SITE_URL = env.str("SITE_URL", "") or f"http://localhost:{PORT}"
+# Whether alerts of plain users may go to this machine and its private networks; those of staff always may.
+ALERTS_MAY_REACH_PRIVATE = env.bool("ALERTS_MAY_REACH_PRIVATE", False)
+
 # Real money: without this switch nothing that opens a position leaves for a venue.
 ALLOW_LIVE_TRADING = env.bool("ALLOW_LIVE_TRADING", False)
 # How long a dead holder keeps others out (docs/concurrency.md). The cycle's comes on top of its
@@ -170,6 +175,7 @@ INSTALLED_APPS = [
     "risk",
     "bots",
     "bots.lab",
+    "bots.alerts",
     "tradingagent.embedded",
 ]
 
@@ -301,6 +307,8 @@ CELERY_TASK_ROUTES = {
     "bots.mark_shard": {"queue": "desk"},
     "bots.perform_action": {"queue": "desk"},
     "bots.sweep": {"queue": "background"},
+    "alerts.scan": {"queue": "background"},
+    "alerts.deliver": {"queue": "background"},
 }
 # A task is taken once, when it begins: one that died is never begun again, the next tick heals.
 CELERY_TASK_ACKS_LATE = False

@@ -1,0 +1,8 @@
+"""Alerts: what a person should hear of, told once, wherever they want to hear it. The desk does not know it."""
+
+from django.apps import AppConfig
+
+
+class AlertsConfig(AppConfig):
+    name = "bots.alerts"
+    label = "alerts"

@@ -11,6 +11,7 @@ import logging
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -23,6 +24,7 @@ from urllib.parse import parse_qsl, urlsplit
 import requests
 
 from tradingagent.accounts.outbound import is_private
+from tradingagent.accounts.secrets import Secret
 
 SEND_SECONDS: Final = 30.0
 WAIT_SECONDS: Final = 10.0
@@ -49,14 +51,6 @@ REFUSED_PARAMETERS: Final = frozenset(
 _LOUD: Final = ("apprise", "urllib3.connectionpool", "urllib3.util.retry", "requests")
 
 
-class AddressRefused(ValueError):
-    """A channel can't have this address; one sentence says why, and does not quote it."""
-
-
-class NotSent(Exception):
-    """The message did not get through, as far as is known; one sentence says why, without the address."""
-
-
 @dataclass(slots=True)
 class _Call:
     """One message on its way. `answer`: what became of its last request, in words of ours."""
@@ -74,62 +68,89 @@ def scheme_of(address: str) -> str:
     return urlsplit(address.strip()).scheme.lower()
 
 
-def check_address(address: str, *, may_reach_private: bool) -> str:
-    """The scheme of an address that may be stored. Raises AddressRefused. Looks its host up, if it has one."""
-    address = address.strip()
-    scheme = scheme_of(address)
+def judged(address: Secret, *, may_reach_private: bool) -> tuple[str, str]:
+    """(service, "") of an address that may be stored, else ("", why not) in words that do not quote it. Looks
+    its host up, if it has one."""
+    text = address.reveal().strip()
+    scheme = scheme_of(text)
     if not scheme:
-        raise AddressRefused("an address begins with its service, such as tgram:// or ntfys://")
+        return "", "an address begins with its service, such as tgram:// or ntfys://"
     if scheme not in SCHEMES:
-        raise AddressRefused(f"messages are not sent by {scheme[:24]!r}")
-    names = {name.lower().lstrip("+-:") for name, _ in parse_qsl(urlsplit(address).query, True)}
+        return "", f"messages are not sent by {scheme[:24]!r}"
+    names = {name.lower().lstrip("+-: ") for name, _ in parse_qsl(urlsplit(text).query, True)}
     if found := sorted(names & REFUSED_PARAMETERS):
-        raise AddressRefused(f"an address may not say {found[0]!r}")
-    plugin = _plugin(address)
+        return "", f"an address may not say {found[0]!r}"
+    plugin = _plugin(text)
+    if plugin is None:
+        return "", "the address is not complete, or not one of this service"
     if len(plugin) > 1:
-        raise AddressRefused("an address names one receiver: make a channel for each")
-    host = getattr(plugin, "host", None)
-    if host and not may_reach_private and _leads_inside(str(host)):
-        raise AddressRefused("the host is on this machine or a private network")
-    return scheme
+        return "", "an address names one receiver: make a channel for each"
+    host = str(plugin.host) if any("{host}" in one for one in plugin.templates) else ""
+    if host and not may_reach_private and _leads_inside(host):
+        return "", "the host is on this machine or a private network"
+    return scheme, ""
 
 
-def send(address: str, *, title: str, text: str, message_id: str, may_reach_private: bool) -> None:
-    """Send a message now, once. Raises AddressRefused, NotSent."""
-    if scheme_of(address) not in SCHEMES:
-        raise AddressRefused("messages are not sent by this service any more")
-    apprise, http = _library()
-    policy = http.HTTPPolicy(
-        address_filter=None if may_reach_private else lambda found: not is_private(found),
-        resolve_timeout=WAIT_SECONDS,
-    )
+def send(
+    address: Secret, *, title: str, text: str, message_id: str, may_reach_private: bool
+) -> str | None:
+    """Send a message now, once; None, or why it did not get through as far as is known, in words that do not
+    quote the address."""
+    _, http = _library()
+    session = http.HTTPPolicySession(_policy(may_reach_private))
+    call = _Call(session=session, message_id=message_id)
     deadline = time.monotonic() + SEND_SECONDS
-    call = _Call(session=http.HTTPPolicySession(policy), message_id=message_id)
     token = _call.set(call)
     try:
         with call.session, http.track_connections(http.ConnectionTracker(), deadline):
-            line = apprise.Apprise(asset=_asset())
-            if not line.add(_plugin(address)):
-                raise AddressRefused("the address is not understood any more")
-            is_sent = bool(line.notify(body=text, title=title, body_format="text"))
+            revealed = address.reveal().strip()
+            plugin = _plugin(revealed) if scheme_of(revealed) in SCHEMES else None
+            if plugin is None:
+                return "the address is not understood any more"
+            is_sent = _notify(plugin, title, text)
     finally:
         _call.reset(token)
-    if not is_sent:
-        raise NotSent(call.answer or "the service took no message")
+    return None if is_sent else call.answer or "the service took no message"
+
+
+def _notify(plugin: Any, title: str, text: str) -> bool:
+    """Ask a service itself, in this thread: apprise's own way in sends from threads, and tries again."""
+    from apprise.conversion import convert_between
+
+    form = plugin.resolve_format("text")
+    if plugin.title_maxlen <= 0:  # the title becomes part of the text
+        title = convert_between("text", form, content=title)
+    body = convert_between("text", form, content=text)
+    return bool(plugin.notify(body=body, title=title, notify_type="info", body_format=form))
+
+
+@cache
+def _policy(may_reach_private: bool) -> Any:
+    """Where the connections of a message may lead to."""
+    _, http = _library()
+
+    class Policy(http.HTTPPolicy):  # type: ignore[misc, name-defined]
+        def resolve(self, host: str, port: int) -> list[Any]:
+            """Where to connect to, looked up once. Theirs waits in threads that a fork leaves behind."""
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            if not may_reach_private and any(is_private(str(one[4][0])) for one in found):
+                raise socket.gaierror(socket.EAI_NONAME, "an address of a private network")
+            return found
+
+    return Policy()
 
 
 def _plugin(address: str) -> Any:
-    """The service that an address names. Raises AddressRefused."""
+    """The service that an address names; None where it names none."""
     apprise, _ = _library()
     with _silence():
         try:
             plugin = apprise.Apprise.instantiate(address, asset=_asset())
         except Exception:  # noqa: BLE001 - whatever a service says of it quotes the address
-            plugin = None
-    if plugin is None:
-        raise AddressRefused("the address is not complete, or not one of this service")
-    _guard()
-    plugin.retry, plugin.request_rate_per_sec = 0, 0
+            return None
+    if plugin is not None:
+        _guard()
+        plugin.retry, plugin.request_rate_per_sec = 0, 0
     return plugin
 
 
@@ -152,8 +173,14 @@ def _asset() -> Any:
 @cache
 def _library() -> tuple[Any, Any]:
     """apprise and its HTTP module, silenced. Loaded when first needed: it is large."""
-    import apprise
-    from apprise.utils import http
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of its own optional parts
+        import apprise
+        from apprise.manager_plugins import NotificationManager
+        from apprise.utils import http
+
+        manager: Any = NotificationManager  # has no types
+        manager().schemas()  # loads its services
 
     for name in _LOUD:
         logging.getLogger(name).addFilter(_is_not_ours)

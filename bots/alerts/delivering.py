@@ -124,29 +124,25 @@ def _end(delivery: Delivery, status: DeliveryStatus, **values: object) -> int:
 def spoken(channel: AlertChannel, message: Message) -> str | None:
     """Send a message to a channel now, once; None, or a sentence on why it did not get through. With no
     transaction open. The sentence holds no address."""
-    address = channel.address
     private = may_reach_private(channel)
     before_speaking_outward()
     try:
         if channel.kind == ChannelKind.EMAIL:
-            _mail(address, message)
-        else:
-            apprise_line.send(
-                address.reveal(),
-                title=message.title,
-                text=message.text,
-                message_id=message.id,
-                may_reach_private=private,
-            )
-    except (apprise_line.NotSent, apprise_line.AddressRefused) as reason:
-        return str(reason)[:200]
+            _mail(channel.address, message)
+            return None
+        return apprise_line.send(
+            channel.address,
+            title=message.title,
+            text=message.text,
+            message_id=message.id,
+            may_reach_private=private,
+        )
     except KeysUnusable:
         return "the address can't be read: its encryption key is missing"
     except smtplib.SMTPResponseException as error:
         return f"the mail server answered {error.smtp_code}"
     except Exception as error:  # noqa: BLE001 - one message that can't be sent stops no other
         return f"it could not be sent ({type(error).__name__})"
-    return None
 
 
 def may_reach_private(channel: AlertChannel) -> bool:

@@ -171,15 +171,16 @@ def _scan_batch(look: _Look, done: Scan) -> bool:
         )
         is_last = len(events) < BATCH
         found = _found(events, look.rules)
+        woke_at = _awake_at(events)
         if is_last:
-            beyond, crossed = _beyond(look, cursor)
+            beyond, crossed = _beyond(look, cursor, has_woken=woke_at is not None)
             cursor.beyond = sorted(beyond)
             for rule_id, happened in crossed.items():
                 found[rule_id] += happened
         messages = _write(look, found)
         if events:
             cursor.sequence = events[-1].sequence
-            cursor.awake_at = _awake_at(events) or cursor.awake_at
+            cursor.awake_at = woke_at or cursor.awake_at
         cursor.save(update_fields=["sequence", "beyond", "awake_at"])
         if messages:
             enqueue(DELIVER)
@@ -239,10 +240,11 @@ def _cycles(events: Iterable[desk.Event]) -> Mapping[str, CycleFacts]:
 
 
 def _beyond(
-    look: _Look, cursor: AlertCursor | None
+    look: _Look, cursor: AlertCursor | None, *, has_woken: bool = False
 ) -> tuple[set[str], dict[int, list[Occurrence]]]:
     """The levels that are passed now, and what was passed since the last look, by rule. A position without
-    a stop counts from the second look on: a stop that is being replaced is gone for a moment."""
+    a stop counts from the second look on: a stop that is being replaced is gone for a moment. A bot that was
+    started a moment ago is not silent."""
     before = set(cursor.beyond) if cursor else set()
     beyond: set[str] = set()
     crossed: dict[int, list[Occurrence]] = defaultdict(list)
@@ -250,6 +252,8 @@ def _beyond(
         kind = AlertKind(rule.kind)
         for one in look.readings:
             if one.kind is not kind or (kind is AlertKind.PRICE and one.of != rule.symbol):
+                continue
+            if has_woken and kind is AlertKind.BOT_SILENT:
                 continue
             key = f"{rule.pk}:{one.of}"
             if kind is AlertKind.NAKED_POSITION:

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from bots import models as desk
 from bots.alerts import delivering
-from bots.alerts.apprise_line import AddressRefused, check_address
+from bots.alerts.apprise_line import judged
 from bots.alerts.domain import KINDS, AlertKind, Direction, KindRow, Severity
 from bots.alerts.models import (
     LONGEST_COOLDOWN,
@@ -153,22 +153,28 @@ test_channel.__test__ = False  # type: ignore[attr-defined]  # its name is no te
 
 
 def _checked(owner: User, kind: str, address: Secret) -> str:
-    """The service of an address that may be stored. Raises AlertRefused."""
-    text = address.reveal().strip()
-    if kind == ChannelKind.EMAIL:
-        try:
-            validate_email(text)
-        except ValidationError:
-            raise AlertRefused("that is no e-mail address") from None
-        if text.lower() != owner.email.lower() and not owner.is_staff:
-            raise AlertRefused("mail is sent to the address that you sign in with")
-        return "mailto"
+    """The service of an address that may be stored. Raises AlertRefused, where no clear text is a local
+    variable: error pages show those."""
     before_speaking_outward()
     private = bool(settings.ALERTS_MAY_REACH_PRIVATE) or owner.is_staff
+    if kind == ChannelKind.EMAIL:
+        scheme, refusal = _judged_mail(owner, address)
+    else:
+        scheme, refusal = judged(address, may_reach_private=private)
+    if refusal:
+        raise AlertRefused(refusal)
+    return scheme
+
+
+def _judged_mail(owner: User, address: Secret) -> tuple[str, str]:
+    text = address.reveal().strip()
     try:
-        return check_address(text, may_reach_private=private)
-    except AddressRefused as refusal:
-        raise AlertRefused(str(refusal)) from None
+        validate_email(text)
+    except ValidationError:
+        return "", "that is no e-mail address"
+    if text.lower() != owner.email.lower() and not owner.is_staff:
+        return "", "mail is sent to the address that you sign in with"
+    return "mailto", ""
 
 
 def _told(channel: AlertChannel) -> dict[str, Any]:

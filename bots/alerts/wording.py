@@ -20,8 +20,8 @@ _MARKS: Final = {Severity.INFO: "", Severity.WARNING: "Warning: ", Severity.CRIT
 
 def clean(text: str, most: int = MOST_TEXT) -> str:
     """One line without addresses and control characters, cut where it is too long."""
-    words = " ".join(_ADDRESS.sub("(an address)", text).split())
-    shown = "".join(letter for letter in words if letter.isprintable())
+    letters = (letter if letter.isprintable() else " " for letter in text)
+    shown = " ".join(_ADDRESS.sub("(an address)", "".join(letters)).split())
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 

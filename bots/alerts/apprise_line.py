@@ -115,12 +115,13 @@ def send(
 
 def _notify(plugin: Any, title: str, text: str) -> bool:
     """Ask a service itself, in this thread: apprise's own way in sends from threads, and tries again."""
-    from apprise.conversion import convert_between
+    from apprise import conversion
 
+    convert: Any = conversion.convert_between  # has no types
     form = plugin.resolve_format("text")
     if plugin.title_maxlen <= 0:  # the title becomes part of the text
-        title = convert_between("text", form, content=title)
-    body = convert_between("text", form, content=text)
+        title = convert("text", form, content=title)
+    body = convert("text", form, content=text)
     return bool(plugin.notify(body=body, title=title, notify_type="info", body_format=form))
 
 

@@ -12,7 +12,14 @@ from django.db import transaction
 
 from bots.alerts import delivering
 from bots.alerts.delivering import CLAIM, claim, deliver
-from bots.alerts.models import Alert, AlertChannel, AlertCursor, ChannelKind, Delivery
+from bots.alerts.models import (
+    Alert,
+    AlertChannel,
+    AlertCursor,
+    ChannelKind,
+    Delivery,
+    DeliveryStatus,
+)
 from bots.alerts.scanning import scan
 from bots.alerts.services import delete_channel
 from tests.alerts.scenes import HOUR, MINUTE, NOON, SECOND, mail_server, scene, webhook
@@ -154,9 +161,10 @@ def test_nothing_is_sent_in_a_transaction(at, hook):
 def test_a_late_holder_does_not_overwrite(at, hook):
     told(at, at.channel("hook", hook.url))
     late = claim(NOON)
+    assert late is not None
     assert claim(NOON) is None
     assert deliver(lambda: NOON + CLAIM).sent == 1
-    assert delivering._end(late, "PENDING", error="late") == 0
+    assert delivering._end(late, DeliveryStatus.PENDING, error="late") == 0
     assert Delivery.objects.get().status == "SENT"
 
 
@@ -207,7 +215,7 @@ def test_a_scanner_that_dies_in_its_transaction_leaves_everything_to_the_next(at
             wrote.send()
             os.kill(os.getpid(), signal.SIGKILL)
 
-        AlertCursor.save = at_the_end
+        AlertCursor.save = at_the_end  # type: ignore[method-assign]
         scan(NOON)
 
     child = fork(dies)

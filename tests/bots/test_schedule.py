@@ -142,10 +142,10 @@ def test_the_sync_creates_mends_and_deletes(settings):
         interval = IntervalSchedule.objects.first()
         PeriodicTask.objects.create(name=name, task=task, interval=interval)
 
-    assert sync_schedule() == {"created": 1 + 3 + 1, "mended": 1, "deleted": 1}
+    assert sync_schedule() == {"created": 1 + 3 + 3, "mended": 1, "deleted": 1}
     assert {row.name for row in PeriodicTask.objects.all()} == {
         f"bot {missing.pk}", f"bot {drifted.pk}", "mark shard 0", "mark shard 1", "mark shard 2",
-        "sweep", "own sweep", "bot of mine",
+        "sweep", "alerts scan", "alerts delivery", "own sweep", "bot of mine",
     }  # fmt: skip
     assert entry_of(drifted).interval.every == 75
     marks = PeriodicTask.objects.filter(task="bots.mark_shard").order_by("name")
@@ -195,7 +195,7 @@ def test_a_bot_stopped_during_the_sync_gets_no_entry(monkeypatch):
     models.Bot.objects.filter(pk=bot.pk).update(status=BotStatus.PAUSED)
     monkeypatch.setattr(schedule, "_wanted", lambda: wanted)
 
-    assert sync_schedule()["created"] == 2  # a mark and the sweep
+    assert sync_schedule()["created"] == 4  # a mark, the sweep and those of the alerts
     assert not PeriodicTask.objects.filter(task="bots.run_cycle").exists()
 
 
@@ -249,7 +249,9 @@ def test_an_entry_without_a_phase_is_left_as_the_library_has_it():
 
 
 def test_the_scheduler_mends_the_schedule_when_it_starts(scheduler):
-    assert set(scheduler.schedule) == {"mark shard 0", "sweep"}
+    assert set(scheduler.schedule) == {
+        "mark shard 0", "sweep", "alerts scan", "alerts delivery"
+    }  # fmt: skip
 
 
 def test_it_ticks_for_each_entry_once_in_an_interval():

@@ -28,7 +28,10 @@ from tests.bots.desks import buys
 from tests.bots.paper_desks import paper_bot, paper_desk
 from tradingagent.celery import app
 
-NAMES = {"bots.run_cycle", "bots.mark_shard", "bots.perform_action", "bots.sweep"}
+NAMES = {
+    "bots.run_cycle", "bots.mark_shard", "bots.perform_action", "bots.sweep", "alerts.scan",
+    "alerts.deliver",
+}  # fmt: skip
 BOT, ACTION = uuid4(), uuid4()
 
 
@@ -186,7 +189,7 @@ def test_every_task_of_the_schedule_exists(registered):
     sync_schedule()
 
     assert {row.task for row in PeriodicTask.objects.all()} == {
-        "bots.run_cycle", "bots.mark_shard", "bots.sweep"
+        "bots.run_cycle", "bots.mark_shard", "bots.sweep", "alerts.scan", "alerts.deliver"
     } <= registered  # fmt: skip
 
 
@@ -198,6 +201,8 @@ def test_every_task_has_its_queue(registered):
         "bots.mark_shard": "desk",
         "bots.perform_action": "desk",
         "bots.sweep": "background",
+        "alerts.scan": "background",
+        "alerts.deliver": "background",
     }
     assert set(app.amqp.queues) == {"cycles", "desk", "background"}
 
@@ -264,6 +269,8 @@ def test_a_worker_runs_each_task(monkeypatch, done):
         enqueue("bots.mark_shard", shard=0, of=1)
         enqueue("bots.perform_action", action_id=str(ACTION))
         enqueue("bots.sweep")
+        enqueue("alerts.scan")
+        enqueue("alerts.deliver")
         assert done(*NAMES)
 
     assert models.TradingCycle.objects.get().status == models.CycleStatus.DONE

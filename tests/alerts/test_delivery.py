@@ -11,6 +11,7 @@ import pytest
 from django.db import transaction
 
 from bots.alerts import delivering
+from bots.alerts.apprise_line import SEND_SECONDS
 from bots.alerts.delivering import CLAIM, claim, deliver
 from bots.alerts.models import (
     Alert,
@@ -163,9 +164,15 @@ def test_a_late_holder_does_not_overwrite(at, hook):
     late = claim(NOON)
     assert late is not None
     assert claim(NOON) is None
-    assert deliver(lambda: NOON + CLAIM).sent == 1
+    assert claim(NOON + CLAIM) is not None
+    assert delivering._end(late, DeliveryStatus.PENDING, error="late") == 0
+    assert deliver(lambda: NOON + 2 * CLAIM).sent == 1
     assert delivering._end(late, DeliveryStatus.PENDING, error="late") == 0
     assert Delivery.objects.get().status == "SENT"
+
+
+def test_a_claim_outlasts_a_send_and_is_soon_over():
+    assert 2 * timedelta(seconds=SEND_SECONDS) < CLAIM <= 5 * MINUTE
 
 
 # --- processes ---------------------------------------------------------------------------------------
@@ -197,10 +204,12 @@ def test_two_workers_at_once_send_each_message_once(at, hook):
 def test_two_scanners_at_once_tell_everything_once(at, hook):
     channel = at.channel("hook", hook.url)
     at.rule(channels=(channel,))
+    read = 0
     for _ in range(5):
         at.fills(50)
-        at_once(*[lambda: scan(NOON).events] * 2)
-    scan(NOON)
+        read += sum(at_once(*[lambda: scan(NOON).events] * 2))
+    read += scan(NOON).events
+    assert read == 250
     assert sum(Alert.objects.values_list("count", flat=True)) == 250
     assert Delivery.objects.count() == 1
 

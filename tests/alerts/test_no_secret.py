@@ -18,7 +18,7 @@ from bots.alerts.scanning import scan
 from bots.alerts.services import AlertRefused
 from tests.alerts.scenes import HOUR, MINUTE, NOON, mail_server, scene, webhook
 from tests.architecture.test_models import our_models
-from tradingagent.accounts.models import AuditEntry, User
+from tradingagent.accounts.models import User
 from tradingagent.accounts.secrets import Secret
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -8,4 +8,5 @@ urlpatterns = [
     path("account/", include("tradingagent.accounts.urls")),
     path("", include("bots.urls")),
     path("", include("bots.lab.urls")),
+    path("", include("bots.alerts.urls")),
 ]

@@ -91,6 +91,7 @@ PLACES: Final = (
     ("Bots", "bot", "bots", ("/bots/",)),
     ("Arena", "arena", "arenas", ("/arena/",)),
     ("Models", "mind", "models", ("/models/", "/prompts/")),
+    ("Alerts", "bell", "alerts", ("/alerts/",)),
     ("Settings", "set", "account_settings", ("/account/",)),
 )
 """Name, icon, the URL it leads to, and where the addresses of other pages that belong to it begin."""

@@ -72,6 +72,7 @@ def test_a_page_has_its_names_and_landmarks(page):
         ("/models/", ["Models", "Models"]),
         ("/models/new/", ["Models", "Models"]),
         ("/prompts/", ["Models", "Models"]),
+        ("/alerts/", ["Alerts"]),  # on a phone it is the bell above
         ("/account/settings/", ["Settings", "Settings"]),
         ("/account/password/change/", ["Settings", "Settings"]),
         ("/elsewhere/", []),

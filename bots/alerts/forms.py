@@ -1,0 +1,119 @@
+"""The forms of a channel and a rule. They read what was typed; what makes sense the services decide.
+
+The address of a channel is written and never shown again, not even to who typed it wrong.
+"""
+
+from typing import Any, Final
+
+from django import forms
+
+from bots import models as desk
+from bots.alerts.domain import KINDS, AlertKind, Direction, Severity
+from bots.alerts.models import AlertChannel, ChannelKind
+from bots.alerts.services import RuleWish
+from bots.domain.bot import BotStatus
+from tradingagent.accounts.access import visible
+from tradingagent.accounts.models import User
+from tradingagent.accounts.secrets import Secret
+
+COOLDOWNS: Final = (
+    (60, "1 minute"), (300, "5 minutes"), (900, "15 minutes"), (3600, "1 hour"), (14_400, "4 hours"),
+    (86_400, "1 day"),
+)  # fmt: skip
+
+
+def _kind_label(kind: AlertKind) -> str:
+    row = KINDS[kind]
+    name = f"{row.name[:1].upper()}{row.name[1:]}"
+    return f"{name} ({row.unit})" if row.unit else name
+
+
+class ChannelForm(forms.Form):
+    """Where messages may go."""
+
+    name = forms.CharField(max_length=60)
+    kind = forms.ChoiceField(choices=ChannelKind.choices, initial=ChannelKind.APPRISE)
+    address = forms.CharField(
+        max_length=1000,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="Such as tgram://token/chat, discord://id/token, ntfys://topic or jsons://host/path;"
+        " for e-mail, your own address. It is encrypted, and not shown again.",
+    )
+    to_all_rules = forms.BooleanField(
+        label="All of my rules send there", required=False, initial=True
+    )
+
+    def wish(self) -> dict[str, Any]:
+        """What was typed, as `services.create_channel` takes it. Only of a valid form."""
+        said = self.cleaned_data
+        return {
+            "name": said["name"],
+            "kind": ChannelKind(said["kind"]),
+            "address": Secret(said["address"]),
+            "to_all_rules": said["to_all_rules"],
+        }
+
+
+class RuleForm(forms.Form):
+    """What to tell."""
+
+    kind = forms.ChoiceField(
+        label="When", choices=[(kind.value, _kind_label(kind)) for kind in AlertKind]
+    )
+    bot = forms.ModelChoiceField(
+        queryset=desk.Bot.objects.none(), required=False, empty_label="All of my bots"
+    )
+    threshold = forms.DecimalField(
+        label="Level", required=False, max_digits=24, decimal_places=8,
+        help_text="Where what is told has one.",
+    )  # fmt: skip
+    direction = forms.ChoiceField(
+        label="Told",
+        choices=[(Direction.ABOVE.value, "at or above"), (Direction.BELOW.value, "at or below")],
+        help_text="Of a price, and of profit or loss.",
+    )
+    symbol = forms.CharField(
+        label="Instrument", max_length=60, required=False, help_text="Of a price."
+    )
+    severity = forms.ChoiceField(
+        required=False,
+        choices=[("", "As usual"), *((one.value, one.value.capitalize()) for one in Severity)],
+        help_text="Critical is told in quiet hours, too.",
+    )
+    quiet_from = forms.TimeField(
+        required=False,
+        widget=forms.TimeInput(attrs={"type": "time"}),
+        help_text="In your time zone.",
+    )
+    quiet_to = forms.TimeField(required=False, widget=forms.TimeInput(attrs={"type": "time"}))
+    cooldown_seconds = forms.TypedChoiceField(
+        label="Between two messages", coerce=int, choices=COOLDOWNS, initial=900
+    )
+    channels = forms.ModelMultipleChoiceField(
+        queryset=AlertChannel.objects.none(), required=False, widget=forms.CheckboxSelectMultiple
+    )
+
+    def __init__(self, owner: User, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._owner = owner
+        fields: Any = self.fields
+        bots = visible(desk.Bot, owner).exclude(status=BotStatus.ARCHIVED)
+        fields["bot"].queryset = bots.order_by("name")
+        fields["channels"].queryset = visible(AlertChannel, owner).defer("address").order_by("name")
+
+    def wish(self) -> RuleWish:
+        """What was typed. Only of a valid form."""
+        said = self.cleaned_data
+        return RuleWish(
+            owner=self._owner,
+            kind=AlertKind(said["kind"]),
+            bot=said["bot"],
+            symbol=said["symbol"].strip(),
+            threshold=said["threshold"],
+            direction=Direction(said["direction"]),
+            severity=Severity(said["severity"]) if said["severity"] else None,
+            quiet_from=said["quiet_from"],
+            quiet_to=said["quiet_to"],
+            cooldown_seconds=said["cooldown_seconds"],
+            channels=tuple(said["channels"]),
+        )

@@ -240,6 +240,8 @@ class _Requests(ModuleType):
             call.answer = f"no answer ({type(error).__name__})"
             raise
         call.answer = f"the service answered {answer.status_code}"
+        if answer.status_code < 300:
+            call.answer += " and did not take the message"  # said only where it did not
         return answer
 
     def get(self, url: str, **options: Any) -> requests.Response:

@@ -5,6 +5,7 @@ import sys
 import time
 
 import pytest
+import requests
 
 from bots.alerts import apprise_line
 from bots.alerts.apprise_line import SCHEMES, judged, send
@@ -156,3 +157,39 @@ def test_a_host_that_drips_does_not_hold_us(monkeypatch):
         began = time.monotonic()
         assert sent(hook.url, private=True).startswith("no answer")
         assert time.monotonic() - began < 1.2
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        ("tgram://123456789:abcdefghijklmnop/111", "api.telegram.org"),
+        ("discord://123456789012345678/abcdefgh", "discord.com"),
+        ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/#general", "hooks.slack.com"),
+        ("ntfys://topic", "ntfy.sh"),
+        ("gotifys://example.org/abcdefghijklmno", "example.org"),
+        ("mmosts://example.org/3ccdd113474722377935511fc85d3dd4", "example.org"),
+    ],
+)
+def test_what_a_service_is_sent_is_one_request_with_the_whole_text(monkeypatch, address, host):
+    asked = []
+
+    def request(_, method, url, **options):
+        asked.append((url, f"{options.get('data')}{options.get('json')}", options))
+        answer = requests.Response()
+        answer.status_code = 200
+        answer._content = b"ok" if "slack" in url else b'{"ok": true, "id": "1"}'
+        return answer
+
+    monkeypatch.setattr(requests.Session, "request", request)
+    text = "The stop of <b>mine & yours</b>.\nhttps://x.org/bots/1/"
+    assert (
+        send(Secret(address), title="A title", text=text, message_id="m", may_reach_private=False)
+        is None
+    )
+    [(url, body, options)] = asked
+    assert url.split("/")[2].split(":")[0] == host
+    assert "A title" in body + str(options["headers"])
+    assert "x.org" in body and "yours" in body
+    assert "<b>mine" not in body or "tgram" not in address  # Telegram reads HTML
+    assert options["headers"]["Idempotency-Key"] == "m"
+    assert options["allow_redirects"] is False

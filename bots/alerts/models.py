@@ -10,7 +10,14 @@ from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 
-from bots.alerts.domain import ALWAYS_ABOVE, WITH_THRESHOLD, AlertKind, Direction, Severity
+from bots.alerts.domain import (
+    ALWAYS_ABOVE,
+    KINDS,
+    WITH_THRESHOLD,
+    AlertKind,
+    Direction,
+    Severity,
+)
 from market.fields import AmountField, EnumField
 from tradingagent.accounts.access import register
 from tradingagent.accounts.secrets import EncryptedTextField
@@ -22,8 +29,8 @@ LONGEST_COOLDOWN = 7 * 24 * 3600
 class ChannelKind(models.TextChoices):
     """How a message leaves."""
 
-    EMAIL = "EMAIL", "e-mail"
-    APPRISE = "APPRISE", "apprise"
+    EMAIL = "EMAIL", "E-mail"
+    APPRISE = "APPRISE", "Another service, by its apprise address"
 
 
 class AlertChannel(models.Model):
@@ -104,6 +111,17 @@ class AlertRule(models.Model):
 
     def __str__(self) -> str:
         return f"rule {self.pk}: {self.kind}"
+
+    @property
+    def title(self) -> str:
+        """When it tells, as a heading: A stop was hit."""
+        name = KINDS[AlertKind(self.kind)].name
+        return f"{name[:1].upper()}{name[1:]}"
+
+    @property
+    def unit(self) -> str:
+        """What its threshold counts; empty where it has none."""
+        return KINDS[AlertKind(self.kind)].unit
 
 
 class Alert(models.Model):

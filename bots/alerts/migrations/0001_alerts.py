@@ -51,7 +51,11 @@ class Migration(migrations.Migration):
                 (
                     "kind",
                     models.CharField(
-                        choices=[("EMAIL", "e-mail"), ("APPRISE", "apprise")], max_length=8
+                        choices=[
+                            ("EMAIL", "E-mail"),
+                            ("APPRISE", "Another service, by its apprise address"),
+                        ],
+                        max_length=8,
                     ),
                 ),
                 (

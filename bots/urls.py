@@ -16,6 +16,14 @@ from bots.views.controls import (
 from bots.views.dashboard import bots, dashboard, equity_json, equity_table
 from bots.views.decision import decision
 from bots.views.halting import halt, resume
+from bots.views.limits_page import (
+    account_limits,
+    change_limits,
+    copy_limits,
+    give_limits,
+    limits,
+    risk_profile,
+)
 from bots.views.models_page import (
     change_model,
     check_model,
@@ -70,6 +78,12 @@ urlpatterns = [
     path("prompts/<int:template_id>/new/", new_prompt, name="new_prompt"),
     path("prompts/<int:template_id>/change/", change_prompt, name="change_prompt"),
     path("prompts/<int:template_id>/delete/", delete_prompt, name="delete_prompt"),
+    path("limits/", limits, name="limits"),
+    path("limits/account/", account_limits, name="account_limits"),
+    path("limits/<int:risk_id>/", risk_profile, name="risk_profile"),
+    path("limits/<int:risk_id>/copy/", copy_limits, name="copy_limits"),
+    path("limits/<int:risk_id>/change/", change_limits, name="change_limits"),
+    path("limits/<int:risk_id>/give/", give_limits, name="give_limits"),
     path("live/<slug:kind>/", live_parts, name="live_parts"),
     path("live/<slug:kind>/<str:key>/", live_parts, name="live_parts"),
 ]

@@ -155,7 +155,7 @@ class Limits:
     size: Decimal = ONE
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _RANGES.items():
+        for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if value is not None and not (Decimal(value).is_finite() and low <= value <= high):
                 raise InvalidLimits(f"{name} is {value}; it must be from {low} to {high}")
@@ -172,7 +172,7 @@ class Limits:
                 read_window(window)
             except UnreadableWindow as error:
                 raise InvalidLimits(f"no_trade_windows: {error}") from None
-        for name in _NOT_RAW:
+        for name in NOT_RAW:
             value = getattr(self, name)
             off = value is None or value is False or value in (timedelta(0), ())
             if self.raw and not off:
@@ -182,7 +182,7 @@ class Limits:
 
 
 _TINY, _MANY = Decimal("1E-9"), Decimal(1_000_000_000)
-_RANGES: Final[Mapping[str, tuple[Decimal, Decimal]]] = {
+RANGES: Final[Mapping[str, tuple[Decimal, Decimal]]] = {
     **dict.fromkeys(
         (
             "stop_to_liquidation_fraction", "risk_per_trade_fraction", "max_margin_used_fraction",
@@ -203,7 +203,7 @@ _RANGES: Final[Mapping[str, tuple[Decimal, Decimal]]] = {
     "min_confidence": (ZERO, ONE),
     "size": (_TINY, _MANY),
 }  # fmt: skip
-_NOT_RAW: Final = (
+NOT_RAW: Final = (
     "stop_required", "stop_to_liquidation_fraction", "min_reward_risk", "min_confidence",
     "risk_per_trade_fraction", "max_leverage", "max_position_notional_fraction", "max_price_drift_bps",
     "max_spread_bps", "max_slippage_bps", "max_open_positions", "max_gross_exposure", "max_net_exposure",

@@ -217,6 +217,15 @@ def describe(limits: Limits) -> tuple[tuple[str, str], ...]:
     return tuple(said)
 
 
+def in_words(name: str, value: object) -> str:
+    """The value of one limit, one that is switched off included."""
+    if value is None:
+        return "all" if name == "allowed_symbols" else "no limit"
+    if value in (timedelta(0), ()):
+        return "none"
+    return SENTENCES[name][1](value)
+
+
 def _said(name: str, value: object) -> tuple[str, str]:
     sentence, shown = SENTENCES[name]
     return sentence, shown(value)

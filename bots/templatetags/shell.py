@@ -92,7 +92,7 @@ PLACES: Final = (
     ("Arena", "arena", "arenas", ("/arena/",)),
     ("Models", "mind", "models", ("/models/", "/prompts/")),
     ("Alerts", "bell", "alerts", ("/alerts/",)),
-    ("Settings", "set", "account_settings", ("/account/",)),
+    ("Settings", "set", "account_settings", ("/account/", "/limits/")),
 )
 """Name, icon, the URL it leads to, and where the addresses of other pages that belong to it begin."""
 

@@ -25,6 +25,8 @@ from llm.services import (
     set_budget,
 )
 from risk.models import RiskProfile
+from risk.services import change_profile, copy_profile
+from tests.bots.paper_desks import paper_bot
 from tests.browser.visitors import PASSWORD
 from tests.browsers import Server, apart, browsing
 from tests.live.stage import cookie_of
@@ -122,7 +124,7 @@ def test_who_has_nothing_yet(server, cookie) -> None:
         audit = Audit(context)
         for path in (
             "/", "/bots/", "/arena/", "/arena/new/", "/halt/", "/account/settings/",
-            "/account/password/change/", "/models/", "/models/new/", "/prompts/", "/bots/new/",
+            "/account/password/change/", "/limits/", "/models/", "/models/new/", "/prompts/", "/bots/new/",
         ):  # fmt: skip
             audit.of(path)
         audit.page.get_by_label("Paper capital").fill("a lot")
@@ -148,6 +150,25 @@ def test_who_has_models_and_prompts(server, ann, cookie) -> None:
         audit.page.get_by_role("button", name="Show it").click()
         audit.page.locator(".preview-facts").wait_for()
         audit.here("a preview", within="#preview")
+        assert audit.found == {}
+
+
+def test_who_has_limits(server, ann, cookie) -> None:
+    row = copy_profile(RiskProfile.objects.get(owner=None, name="balanced"), ann, "Careful")
+    paper_bot(ann, name="Wren", risk_profile=row)
+    paper_bot(ann, name="Dunlin")
+    change_profile(row, {"max_leverage": "4", "no_trade_windows": ["sat,sun"]}, by=ann)
+    with browsing(server, cookie) as context:
+        audit = Audit(context)
+        for path in ("/limits/", reverse("risk_profile", args=[row.pk])):
+            audit.of(path, looks=FOUR_LOOKS)
+        audit.of(reverse("copy_limits", args=[row.pk]))
+        audit.of(reverse("change_limits", args=[row.pk]))
+        audit.page.goto(reverse("change_limits", args=[row.pk]))
+        audit.page.get_by_label("Leverage, at most").fill("ten")
+        audit.page.get_by_role("button", name="Save").first.click()
+        audit.page.locator("#id_max_leverage-error").wait_for()
+        audit.here("a change refused", looks=FOUR_LOOKS)
         assert audit.found == {}
 
 

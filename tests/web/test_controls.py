@@ -15,6 +15,7 @@ from bots.urls import urlpatterns
 from llm.hosts import Provider
 from llm.models import ModelProfile, PromptTemplate, ProviderKey
 from market.errors import VenueUnavailable
+from risk.models import RiskProfile
 from tests.bots.bulk_rows import a_row_of_each, cycle_row, hold, order_row
 from tests.bots.paper_desks import paper_bot
 from tests.scenarios.tables import SYMBOL
@@ -22,7 +23,7 @@ from tradingagent.accounts.models import AuditEntry, IdempotencyKey, User
 from tradingagent.accounts.secrets import Secret
 
 POSTS = ("start_bot", "run_bot")
-ONLY_SENT = (*POSTS, "check_model")
+ONLY_SENT = (*POSTS, "check_model", "give_limits")
 ASKED_FIRST = ("pause_bot", "archive_bot", "flatten_bot", "close_position")
 FOR_SCRIPTS = ("bot_equity", "bot_candles", "live_parts")
 
@@ -343,6 +344,8 @@ def arguments(pattern: Any, bot: models.Bot, cycle: models.TradingCycle) -> dict
             owner=bot.owner, name="prompt", system="You trade.", user="{{clock}}"
         )
         known["template_id"] = template.pk
+    if "risk_id" in wanted:
+        known["risk_id"] = RiskProfile.objects.create(owner=bot.owner, name="limits").pk
     return {name: known[name] for name in wanted}
 
 

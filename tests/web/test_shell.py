@@ -75,6 +75,8 @@ def test_a_page_has_its_names_and_landmarks(page):
         ("/alerts/", ["Alerts"]),  # on a phone it is the bell above
         ("/account/settings/", ["Settings", "Settings"]),
         ("/account/password/change/", ["Settings", "Settings"]),
+        ("/limits/", ["Settings", "Settings"]),
+        ("/limits/1/change/", ["Settings", "Settings"]),
         ("/elsewhere/", []),
     ],
 )

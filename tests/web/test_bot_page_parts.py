@@ -112,7 +112,7 @@ def test_no_limit_that_can_be_used_up_is_forgotten():
         "risk_per_trade_fraction", "max_leverage", "max_price_age_seconds", "max_price_drift_bps",
         "max_spread_bps", "max_slippage_bps", "max_correlated_exposure", "max_opens_per_cycle",
         "cooldown_after_stop", "min_hold", "breaker_cooldown", "emergency_interval", "size",
-        "max_stale_beats",
+        "max_stale_beats", "no_trade_windows", "no_trade_around_funding",
     }  # fmt: skip
     of_a_state = {one.name for one in fields(Limits)} - each_entry
     shown = len(uses())

@@ -23,6 +23,7 @@ from bots.views.limits_page import (
     give_limits,
     limits,
     risk_profile,
+    try_limits,
 )
 from bots.views.models_page import (
     change_model,
@@ -83,6 +84,7 @@ urlpatterns = [
     path("limits/<int:risk_id>/", risk_profile, name="risk_profile"),
     path("limits/<int:risk_id>/copy/", copy_limits, name="copy_limits"),
     path("limits/<int:risk_id>/change/", change_limits, name="change_limits"),
+    path("limits/<int:risk_id>/try/", try_limits, name="try_limits"),
     path("limits/<int:risk_id>/give/", give_limits, name="give_limits"),
     path("live/<slug:kind>/", live_parts, name="live_parts"),
     path("live/<slug:kind>/<str:key>/", live_parts, name="live_parts"),

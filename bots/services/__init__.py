@@ -37,12 +37,13 @@ from bots.services.probing import (
     try_model,
 )
 from bots.services.running import Run, run_requested, run_slot, sweep
+from bots.services.sizing import Sized, WhatIf, what_if
 
 __all__ = [
-    "BotRefused", "BotWish", "Halted", "NewBot", "NotNow", "NothingToResume", "Run", "Sight", "archive_bot",
-    "check_wish", "close_position", "cost_center_of", "create_bot", "day_of", "discard_replies",
+    "BotRefused", "BotWish", "Halted", "NewBot", "NotNow", "NothingToResume", "Run", "Sight", "Sized", "WhatIf",
+    "archive_bot", "check_wish", "close_position", "cost_center_of", "create_bot", "day_of", "discard_replies",
     "flatten_bot", "free_name", "halt", "mark_shard",
     "order_by_hand", "pause_bot", "perform_action", "prepare_bot", "preview_prompt",
     "probe_model", "resume", "run_now", "run_requested",
-    "run_slot", "start_bot", "start_together", "store_bot", "sweep", "take_over", "try_model", "update_bot",
+    "run_slot", "start_bot", "start_together", "store_bot", "sweep", "take_over", "try_model", "update_bot", "what_if",
 ]  # fmt: skip

@@ -125,7 +125,7 @@ def preview_prompt(
 def view_of(sight: Sight) -> DecisionView:
     """The market of `sight` as it is, and an account that holds nothing yet."""
     symbols = sight.symbols or runtime.simulated_symbols()[:3]
-    market = _market(sight, symbols)
+    market = market_of(sight, symbols)
     limits = RiskProfile.objects.get(owner=None, name=LIMITS).limits()
     return DecisionView(
         market=market,
@@ -146,7 +146,8 @@ def view_of(sight: Sight) -> DecisionView:
     )
 
 
-def _market(sight: Sight, symbols: Sequence[str]) -> MarketSnapshot:
+def market_of(sight: Sight, symbols: Sequence[str]) -> MarketSnapshot:
+    """What can be seen of these instruments now. Raises CannotTrade, VenueUnavailable, ValueError."""
     feed = runtime.feed_of(sight.venue, sight.timeframe)
     known = runtime.listed(sight.venue, symbols, feed)
     missing = [symbol for symbol in symbols if symbol not in known]

@@ -13,7 +13,9 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from bots import services
 from bots.forms_limits import AccountLimitsForm, CopyForm, GiveForm, LimitsForm
+from bots.forms_sizing import SizingForm
 from bots.pages.limits_page import limits_context, profile_context, profile_name
+from bots.pages.sizing import sized_context
 from bots.refusals import REFUSALS
 from bots.views.finding import signed_in
 from bots.views.once import FIELD, Answer, new_request_id, once
@@ -110,6 +112,28 @@ def give_limits(request: HttpRequest, risk_id: int) -> HttpResponse:
     except _NotYet:
         context = {**profile_context(user, row, form), FIELD: request.POST.get(FIELD, "")}
         return render(request, "risk_profile.html", context, status=INVALID)
+
+
+@require_safe
+@login_required
+@never_cache
+def try_limits(request: HttpRequest, risk_id: int) -> HttpResponse:
+    """What this profile would let through of an entry that nobody makes; a raw one judges none."""
+    row, user = _seen(request, risk_id), signed_in(request)
+    if row.raw:
+        raise Http404("a raw profile judges no entry")
+    form = SizingForm(request.GET if "symbol" in request.GET else None)
+    context = {"form": form, "row": row, "name": profile_name(row)}
+    if form.is_bound and form.is_valid():
+        sight = services.Sight(venue=form.cleaned_data["venue"])
+        capital, limits = form.cleaned_data["capital"], row.limits()
+        try:
+            found = services.what_if(limits, form.wish(), sight, capital, user.time_zone)
+            context |= sized_context(found, limits)
+        except REFUSALS as refusal:
+            text = str(refusal) or "the market can't be read now"
+            context["failure"] = f"{text[:1].upper()}{text[1:]}."
+    return render(request, "try_limits.html", context)
 
 
 def _bound(form: AccountLimitsForm, user: User) -> Answer:

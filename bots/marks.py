@@ -40,6 +40,7 @@ class Valued:
 
     bot_id: UUID
     fence: int
+    sequence: int
     opened_at: datetime
     book: Book
     recent: Recent
@@ -57,6 +58,11 @@ def value_quietly(
 ) -> tuple[bool, Valued | None]:
     """(True, what to write or None) for a quiet bot, (False, None) for one whose desk must be taken."""
     book = book_from(bot.state.book, orders)
+    if bot.desk_until is not None:
+        return (
+            False,
+            None,
+        )  # somebody held the desk when this was read: what was read may be half of it
     if any(order.status in UNRESOLVED for order in orders.values()):
         return False, None
     if not is_settled(book, instruments):
@@ -75,6 +81,7 @@ def value_quietly(
     return True, Valued(
         bot_id=bot.pk,
         fence=bot.fence,
+        sequence=bot.event_sequence,
         opened_at=bot.state.opened_at,
         book=evolve(book, breakers=result.state),
         recent=recent.with_equity(seen.as_of, equity, is_point=is_due),
@@ -114,8 +121,10 @@ def _write_chunk(chunk: Sequence[Valued]) -> int:
         )
         mine = [
             by_id[pk]
-            for pk, fence in free.order_by("pk").values_list("pk", "fence")
-            if fence == by_id[pk].fence  # nobody wrote since it was read
+            for pk, fence, sequence in free.order_by("pk").values_list(
+                "pk", "fence", "event_sequence"
+            )
+            if (fence, sequence) == (by_id[pk].fence, by_id[pk].sequence)  # as it was read
         ]
         models.Bot.objects.filter(pk__in=[one.bot_id for one in mine]).update(fence=F("fence") + 1)
         _store(mine)

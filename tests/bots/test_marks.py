@@ -8,6 +8,8 @@ import pytest
 from bots import models, runtime, services, stored_record
 from bots.domain.bot import BotStatus
 from bots.domain.stored_book import book_from
+from bots.ledger import DjangoLedger
+from bots.services import marking
 from market.domain.enums import OrderPurpose, OrderStatus
 from market.errors import VenueUnavailable
 from risk.domain import Code
@@ -144,6 +146,40 @@ def test_a_desk_in_use_is_left_alone(desk) -> None:
     assert desk.mark().marked == 0
     ledger.release_desk()
     assert desk.mark().marked == 1
+
+
+def test_what_was_read_while_somebody_wrote_is_never_written_back(monkeypatch) -> None:
+    """A mark reads the bot between a cycle's orders and their fills, and is slow: the cycle ends before it writes.
+    The fence is the holder's all that time, and tells nothing."""
+    stored_record.forget()
+    desk = paper_desk(monkeypatch, buys())
+    at_stake, living, claim = marking._at_stake, marking._living_orders, DjangoLedger.claim
+    read: list[models.Bot] = []
+    orders: dict = {}
+
+    def claimed(ledger, *given, **named):
+        if not read:
+            read.extend(at_stake(0, 1))
+            orders.update(living([bot.pk for bot in read]))
+        return claim(ledger, *given, **named)
+
+    monkeypatch.setattr(DjangoLedger, "claim", claimed)
+    desk.cycle("open")
+    assert len(read) == 1 and models.Position.objects.get().quantity == D(15)
+
+    monkeypatch.setattr(marking, "_at_stake", lambda shard, of: read)
+    monkeypatch.setattr(marking, "_living_orders", lambda ids: orders)
+    desk.tick("101", by=MINUTE)
+    desk.mark()
+
+    assert desk.differences() == []
+    assert book_from(desk.state.book, {}).positions[SYMBOL].quantity == D(15)
+    monkeypatch.setattr(marking, "_at_stake", at_stake)
+    monkeypatch.setattr(marking, "_living_orders", living)
+    desk.tick("101", by=MINUTE)
+    desk.mark()
+    resting = models.Order.objects.filter(status=OrderStatus.ACCEPTED)
+    assert set(resting.values_list("purpose", flat=True)) == {"STOP", "TARGET"}
 
 
 def test_an_order_of_unknown_fate_is_asked_about(desk, monkeypatch) -> None:

@@ -151,6 +151,7 @@ def _value(ids) -> int:
             Valued(
                 bot_id=one,
                 fence=found[one].fence,
+                sequence=found[one].event_sequence,
                 opened_at=found[one].state.opened_at,
                 book=book_from(found[one].state.book, {}),
                 recent=Recent.from_text(found[one].state.recent),

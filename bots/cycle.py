@@ -12,6 +12,7 @@ from bots.briefing import brief
 from bots.desk import Desk
 from bots.domain.records import CycleOutcome, CycleRecord, Plan
 from bots.execution import begin_closing, build_orders, store_plans, write_and_send
+from bots.exits import manage_exits
 from bots.observation import Observation, as_shown, observe, revalued, risk_context
 from bots.planning import in_two, plan_decision
 from bots.protection import cancel, protect
@@ -56,6 +57,7 @@ def _run(desk: Desk, slot: str, started_at: datetime) -> CycleRecord:
         return _close(desk, slot, started_at, CycleOutcome.VENUE_UNAVAILABLE, reason=str(silence))
     obey_breakers(desk, seen)
     if seen.state is TradingState.HALTED or not seen.has_usable_instrument:
+        manage_exits(desk, seen)
         halted = seen.state is TradingState.HALTED
         outcome = CycleOutcome.HALTED if halted else CycleOutcome.NO_MARKET
         return _finish(desk, slot, started_at, seen, outcome)
@@ -82,6 +84,7 @@ def _run(desk: Desk, slot: str, started_at: datetime) -> CycleRecord:
     if fresh is not seen:
         obey_breakers(desk, fresh)
     judged = execute(desk, decision, shown, fresh, slot)
+    manage_exits(desk, fresh)  # after the trader: what it may have loosened rests nowhere
     reason = "; ".join(told for told in (decision.reason, note) if note and told)
     return _finish(
         desk,
@@ -97,14 +100,15 @@ def _run(desk: Desk, slot: str, started_at: datetime) -> CycleRecord:
 
 
 def mark(desk: Desk) -> Observation | None:
-    """Reconcile, value, run the breakers, protect: the fast beat. None when the desk is busy or the market
-    can't be read; then the next beat does it."""
+    """Reconcile, value, run the breakers, manage exits, protect: the fast beat. None when the desk is busy
+    or the market can't be read; then the next beat does it."""
     if not desk.ledger.take_desk():
         return None
     now = desk.clock.now()
     try:
         seen = observe(desk, now, may_ask=False)
         obey_breakers(desk, seen)
+        manage_exits(desk, seen)
         protect(desk, now)
         record_equity(desk, seen)
     except VenueUnavailable:

@@ -1,9 +1,9 @@
 """Which bots a mark may only value, and how hundreds of them are written at once.
 
 A quiet bot is one for which nothing has happened: no news at its venue, every order's fate known, stops
-where they belong, no breaker that trips, clears or turns its day. It is valued from its stored book without
-taking its desk. The trap avoided: a peak of its equity that nobody writes down; what the breakers must
-remember is written at once, the rest once a minute.
+where they belong, no exit of its own due, no breaker that trips, clears or turns its day. It is valued from
+its stored book without taking its desk. The trap avoided: a peak of its equity that nobody writes down; what
+the breakers must remember is written at once, the rest once a minute.
 """
 
 import logging
@@ -19,6 +19,7 @@ from bots import leases, models, rows
 from bots.domain.book import Book
 from bots.domain.bot import BotConfig
 from bots.domain.stored_book import book_from, book_text
+from bots.exits import are_quiet
 from bots.observation import account_of, beat_of, equity_of
 from bots.protection import is_settled
 from bots.recent import Recent
@@ -59,13 +60,10 @@ def value_quietly(
     """(True, what to write or None) for a quiet bot, (False, None) for one whose desk must be taken."""
     book = book_from(bot.state.book, orders)
     if bot.desk_until is not None:
-        return (
-            False,
-            None,
-        )  # somebody held the desk when this was read: what was read may be half of it
+        return False, None  # somebody held the desk: what was read may be half of what they did
     if any(order.status in UNRESOLVED for order in orders.values()):
         return False, None
-    if not is_settled(book, instruments):
+    if not (is_settled(book, instruments) and are_quiet(config.exits, book, instruments, seen)):
         return False, None
     account = account_of(book, instruments, seen)
     equity = equity_of(account)

@@ -39,7 +39,7 @@ from risk.domain import (
 )
 
 PLAUSIBLE_MARK_DISTANCE = Decimal("0.03")
-"""A mark further than this from the last trade never flattens anything."""
+"""A mark further than this from the last trade never flattens anything, and moves no stop."""
 ATR_PERIOD = 14
 
 
@@ -183,14 +183,17 @@ def _beat(
 
 
 def _marks_are_plausible(snapshot: MarketSnapshot, account: Account) -> bool:
-    for symbol in account.positions:
-        item = snapshot.by_symbol.get(symbol)
-        quote = item.quote if item is not None else None
-        if quote is None or quote.mark <= 0 or quote.last <= 0:
-            return False
-        if abs(quote.mark - quote.last) > PLAUSIBLE_MARK_DISTANCE * quote.last:
-            return False
-    return True
+    return all(
+        symbol in snapshot.by_symbol and is_plausible(snapshot.by_symbol[symbol].quote)
+        for symbol in account.positions
+    )
+
+
+def is_plausible(quote: Quote | None) -> bool:
+    """True for a mark that the last trade bears out."""
+    if quote is None or quote.mark <= 0 or quote.last <= 0:
+        return False
+    return abs(quote.mark - quote.last) <= PLAUSIBLE_MARK_DISTANCE * quote.last
 
 
 def risk_context(desk: Desk, seen: Observation, prompt_snapshot: MarketSnapshot) -> RiskContext:

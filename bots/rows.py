@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -10,6 +11,7 @@ from bots import models
 from bots.domain import entries as values
 from bots.domain.book import Book
 from bots.domain.bot import BotConfig
+from bots.domain.exits import ExitRules, Rung
 from market.domain.enums import (
     OrderPurpose,
     OrderSide,
@@ -41,7 +43,32 @@ def config_of(bot: models.Bot, time_zone: str) -> BotConfig:
         time_zone=str(ZoneInfo(time_zone)),
         owner_words=bot.owner_words,
         charge_llm_cost=bot.charge_llm_cost,
+        exits=exits_of(bot),
     )
+
+
+def exits_of(bot: models.Bot) -> ExitRules:
+    """The exits that a bot manages by itself. Raises InvalidExits for columns that make no sense."""
+    return ExitRules(
+        trailing_fraction=bot.trailing_fraction,
+        trailing_from_r=bot.trailing_from_r,
+        break_even_at_r=bot.break_even_at_r,
+        ladder=tuple(
+            Rung(at_r=Decimal(at_r), fraction=Decimal(fraction)) for at_r, fraction in bot.ladder
+        ),
+        time_stop=bot.time_stop,
+    )
+
+
+def exit_columns(rules: ExitRules) -> dict[str, Any]:
+    """The same as the columns of a bot."""
+    return {
+        "trailing_fraction": rules.trailing_fraction,
+        "trailing_from_r": rules.trailing_from_r,
+        "break_even_at_r": rules.break_even_at_r,
+        "ladder": [[plain(rung.at_r), plain(rung.fraction)] for rung in rules.ladder],
+        "time_stop": rules.time_stop,
+    }
 
 
 def order_row(

@@ -21,6 +21,7 @@ from bots import models, rows
 from bots.account_check import AccountCheck
 from bots.desk import OWN, Desk
 from bots.domain.bot import BotConfig, BotMode, thinking_seconds
+from bots.domain.exits import in_words
 from bots.ledger import DjangoLedger
 from bots.looks import CohortWindow
 from bots.timing import Stages, Timed
@@ -196,7 +197,7 @@ def open_desk(
         ledger=Timed(ledger, _LEDGER, stages),
         limits=limits,
         instruments=instruments,
-        described_limits=describe(limits),
+        described_limits=(*describe(limits), *in_words(config.exits)),
         window=OWN
         if bot.cohort is None
         else Timed(CohortWindow(bot.cohort), {"show": "look together"}, stages),

@@ -247,15 +247,14 @@ def _orders_with(book: Book, order: Order) -> Mapping[str, Order]:
 
 
 def _plan_of(order: Order | None) -> ExitPlan | None:
-    """The exit plan that an entry carries; None when it names neither stop nor target."""
+    """The exit plan that an entry of ours carries; what somebody else opened has none."""
     if order is None or order.purpose is not OrderPurpose.ENTRY:
-        return None
-    if order.stop_price is None and order.target_price is None:
         return None
     return ExitPlan(
         stop_price=order.stop_price,
         target_price=order.target_price,
         invalidation_condition=order.note,
+        first_stop_price=order.stop_price,
     )
 
 
@@ -277,10 +276,10 @@ def _fold_fill(
     position, trip = change.position, book.round_trips.get(symbol)
     if symbol in book.dust:
         changes["dust"] = _without(book.dust, symbol)
-        if (
-            change.closed_quantity and trip is None
-        ):  # dust was sold after all: it belongs to no trade
-            return evolve(book, **changes), None
+        if change.closed_quantity and trip is None:  # dust was sold after all, or some of it
+            if position.quantity:
+                changes["dust"] = {**book.dust, symbol: position}
+            return evolve(book, **changes), None  # it belongs to no trade
         position = evolve(position, opened_at=fill.at)
     is_dust = _is_dust(position, fill, instrument)
     if is_dust and trip is None:  # too little was bought to be sold again
@@ -321,7 +320,7 @@ def _ended(
 ) -> tuple[Book, ClosedTrade]:
     """The book after a position has gone, and the trade that it was."""
     symbol = fill.symbol
-    trade = _closed_trade(trip, fill, order, instrument)
+    trade = _closed_trade(trip, fill, order, instrument, book.plans.get(symbol))
     if symbol in book.plans:
         changes["plans"] = _without(book.plans, symbol)
     if trade.exit_reason in (ExitReason.STOP, ExitReason.LIQUIDATION):
@@ -400,7 +399,11 @@ def _trip_after(
 
 
 def _closed_trade(
-    trip: RoundTrip, fill: Fill, order: Order | None, instrument: Instrument
+    trip: RoundTrip,
+    fill: Fill,
+    order: Order | None,
+    instrument: Instrument,
+    plan: ExitPlan | None,
 ) -> ClosedTrade:
     size = instrument.contract_size
     return ClosedTrade(
@@ -416,7 +419,7 @@ def _closed_trade(
         funding=trip.funding,
         adjustments=trip.adjustments,
         net_pnl=trip.realized_pnl - trip.fees + trip.funding + trip.adjustments,
-        exit_reason=_exit_reason(fill, order),
+        exit_reason=_exit_reason(fill, order, plan),
     )
 
 
@@ -435,10 +438,14 @@ _EXIT_OF_FILL = {
 }
 
 
-def _exit_reason(fill: Fill, order: Order | None) -> ExitReason:
+def _exit_reason(fill: Fill, order: Order | None, plan: ExitPlan | None) -> ExitReason:
     if fill.reason in _EXIT_OF_FILL:
         return _EXIT_OF_FILL[fill.reason]
-    return ExitReason.EXTERNAL_CLOSE if order is None else _EXIT_OF_PURPOSE[order.purpose]
+    if order is None:
+        return ExitReason.EXTERNAL_CLOSE
+    if order.purpose is OrderPurpose.CLOSE and plan is not None and plan.closing_as is not None:
+        return plan.closing_as
+    return _EXIT_OF_PURPOSE[order.purpose]
 
 
 def _order_notices(before: Order, after: Order, report: OrderReport) -> tuple[Notice, ...]:

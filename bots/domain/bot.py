@@ -5,13 +5,15 @@ is run again after a crash asks for the same ids and therefore can't order twice
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
+
+from bots.domain.exits import ExitRules
 
 
 class BotMode(StrEnum):
@@ -58,7 +60,8 @@ class Schedule(StrEnum):
 class BotConfig:
     """What a bot is told to do. `interval` between decisions; `capital` in settlement currency.
 
-    `time_zone` is the owner's: day limits turn at the owner's local midnight.
+    `time_zone` is the owner's: day limits turn at the owner's local midnight. `exits` are those that it
+    manages by itself between two decisions.
     """
 
     id: UUID
@@ -70,6 +73,7 @@ class BotConfig:
     time_zone: str = "UTC"
     owner_words: str = ""
     charge_llm_cost: bool = True
+    exits: ExitRules = field(default_factory=ExitRules)
 
     def local_day(self, instant: datetime) -> str:
         """The owner's calendar day at an instant, as YYYY-MM-DD."""

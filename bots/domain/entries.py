@@ -46,6 +46,8 @@ class ExitReason(StrEnum):
     EXTERNAL_CLOSE = "EXTERNAL_CLOSE"
     END_OF_DATA = "END_OF_DATA"
     FLIP = "FLIP"
+    LADDER = "LADDER"
+    TIME_STOP = "TIME_STOP"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +94,20 @@ class ClosedTrade:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitPlan:
     """Where a position's stop and target must rest, what its trader said would prove it wrong, and
-    whether it is being closed."""
+    whether it is being closed (`closing_as`: what its end is called, where its close does not say).
+
+    What managed exits remember: the stop that it was entered with, which measures its risk; the closest
+    that they have moved the stop, which nobody loosens; and how many rungs of the ladder were taken.
+    """
 
     stop_price: Decimal | None = None
     target_price: Decimal | None = None
     invalidation_condition: str = ""
     is_closing: bool = False
+    closing_as: ExitReason | None = None
+    first_stop_price: Decimal | None = None
+    managed_stop_price: Decimal | None = None
+    rungs_taken: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +147,7 @@ class NoticeKind(StrEnum):
     BREAKER_TRIPPED = "BREAKER_TRIPPED"
     BREAKER_CLEARED = "BREAKER_CLEARED"
     MODEL_COST_UNKNOWN = "MODEL_COST_UNKNOWN"
+    MANAGED_EXIT = "MANAGED_EXIT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

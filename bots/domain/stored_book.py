@@ -99,6 +99,11 @@ def _plan(raw: Plain) -> ExitPlan:
         target_price=decimal_or_none(raw["target_price"]),
         invalidation_condition=raw["invalidation_condition"],
         is_closing=raw["is_closing"],
+        # what follows is not in books that were written before there were managed exits
+        closing_as=ExitReason(raw["closing_as"]) if raw.get("closing_as") else None,
+        first_stop_price=decimal_or_none(raw.get("first_stop_price")),
+        managed_stop_price=decimal_or_none(raw.get("managed_stop_price")),
+        rungs_taken=raw.get("rungs_taken", 0),
     )
 
 

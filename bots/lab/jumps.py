@@ -7,12 +7,14 @@ and where that would not be exact the bars are simply walked.
 
 from collections.abc import Sequence
 from datetime import timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 import numpy as np
 import numpy.typing as npt
 
 from bots.desk import Desk
+from bots.domain.exits import next_price, overdue_at
+from bots.exits import holding
 from bots.lab.attention import AttentionIndex, first_at_or_after
 from bots.memory_ledger import EQUITY_EXPONENT, MemoryLedger, scaled_equity
 from bots.protection import is_settled
@@ -107,9 +109,44 @@ class JumpPlanner:
         if deadline is not None:
             due = int(np.searchsorted(self._closed_at, to_milliseconds(deadline), side="left"))
             stop = min(stop, max(due, start))
+        stop = self._next_exit(start, stop)
         if stop == start:
             return start
         return self._broker.next_event_bar(self._series, start, stop, self._funding)
+
+    def _next_exit(self, start: int, stop: int) -> int:
+        """The first bar in [start, stop) at whose close an exit of the bot's own is due, else `stop`."""
+        rules, book = self._desk.bot.exits, self._ledger.book
+        if rules.is_off:
+            return stop
+        for symbol, position in book.positions.items():
+            plan = book.plans.get(symbol)
+            held = plan and holding(position, plan, self._desk.instruments[symbol])
+            if not held:
+                continue
+            overdue = overdue_at(rules, position.opened_at)
+            if overdue is not None:
+                due = int(np.searchsorted(self._closed_at, to_milliseconds(overdue), side="left"))
+                stop = min(stop, max(due, start))
+            price = next_price(rules, held)
+            if price is not None:
+                stop = start + self._bars_until(symbol, price, held.sign, start, stop)
+        return stop
+
+    def _bars_until(self, symbol: str, price: Decimal, sign: int, start: int, stop: int) -> int:
+        """How many bars of [start, stop) close before the mark price has come to `price` from below (`sign`
+        1) or from above (-1)."""
+        if not price.is_finite():
+            return 0
+        marks = self._marks[symbol]
+        level = price.scaleb(-marks.price_exponent)
+        closes = marks.close[start:stop]
+        if sign > 0:
+            reached = closes >= int(level.to_integral_value(ROUND_CEILING))
+        else:
+            reached = closes <= int(level.to_integral_value(ROUND_FLOOR))
+        hits = np.flatnonzero(reached)
+        return int(hits[0]) if len(hits) else stop - start
 
     def _marks_close(self) -> dict[str, IntColumn]:
         return {symbol: series.close for symbol, series in self._marks.items()}

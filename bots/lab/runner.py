@@ -20,6 +20,7 @@ import numpy.typing as npt
 from bots.cycle import mark, record_equity, run_cycle
 from bots.desk import Desk
 from bots.domain.bot import BotConfig
+from bots.domain.exits import in_words
 from bots.lab.jumps import JumpPlanner
 from bots.memory_ledger import MemoryLedger
 from bots.observation import Observation, observe
@@ -88,7 +89,7 @@ def run_replay(setup: ReplaySetup, progress: Progress | None = None) -> ReplayRe
         ledger=ledger,
         limits=setup.limits,
         instruments=instruments,
-        described_limits=describe(setup.limits),
+        described_limits=(*describe(setup.limits), *in_words(setup.bot.exits)),
     )
     planner = JumpPlanner(desk, setup.histories, broker, ledger)
     closed_at = bars.opened_at + bars.timeframe // timedelta(milliseconds=1)

@@ -11,6 +11,13 @@ from django.db import models
 from django.db.models import F, Q, Value
 
 from bots.domain.bot import BotMode, BotStatus, Schedule
+from bots.domain.exits import (
+    LARGEST_R,
+    LARGEST_TRAIL,
+    LEAST_TRAIL,
+    LONGEST_HOLD,
+    SHORTEST_HOLD,
+)
 from market.fields import AmountField, EnumField
 from risk.domain import TradingState
 from tradingagent.accounts.access import register
@@ -53,6 +60,21 @@ class Bot(models.Model):
     timeframe_seconds = models.PositiveIntegerField(default=180)
     schedule = EnumField(Schedule, default=Schedule.BAR_CLOSE)
     charge_llm_cost = models.BooleanField(default=True)
+    trailing_fraction = AmountField(
+        null=True, blank=True, help_text="Its stops trail the mark price at this fraction of it."
+    )
+    trailing_from_r = AmountField(
+        null=True, blank=True, help_text="From a profit of so many R on. Empty: from the entry."
+    )
+    break_even_at_r = AmountField(
+        null=True, blank=True, help_text="At a profit of so many R its stops move to break-even."
+    )
+    ladder = models.JSONField(
+        default=list, blank=True, help_text="Partial profits: a list of [R, share of the entry]."
+    )
+    time_stop = models.DurationField(
+        null=True, blank=True, help_text="It closes what it has held for so long."
+    )
     sim_account = models.OneToOneField(
         "market.SimAccount", null=True, blank=True, on_delete=models.PROTECT
     )
@@ -96,6 +118,25 @@ class Bot(models.Model):
                 condition=Q(mode=BotMode.PAPER, sim_account__isnull=False)
                 | Q(mode=BotMode.LIVE, exchange_account__isnull=False, sim_account__isnull=True),
                 name="bot_has_the_account_of_its_mode",
+            ),
+            models.CheckConstraint(
+                condition=(
+                    Q(trailing_fraction__isnull=True, trailing_from_r__isnull=True)
+                    | Q(trailing_fraction__gte=LEAST_TRAIL, trailing_fraction__lte=LARGEST_TRAIL)
+                )
+                & (
+                    Q(trailing_from_r__isnull=True)
+                    | Q(trailing_from_r__gte=0, trailing_from_r__lte=LARGEST_R)
+                )
+                & (
+                    Q(break_even_at_r__isnull=True)
+                    | Q(break_even_at_r__gt=0, break_even_at_r__lte=LARGEST_R)
+                )
+                & (
+                    Q(time_stop__isnull=True)
+                    | Q(time_stop__gte=SHORTEST_HOLD, time_stop__lte=LONGEST_HOLD)
+                ),
+                name="bot_exits_make_sense",
             ),
             models.UniqueConstraint(
                 fields=["exchange_account"],

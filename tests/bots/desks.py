@@ -9,6 +9,7 @@ from uuid import UUID
 
 from bots.desk import Desk
 from bots.domain.bot import BotConfig
+from bots.domain.exits import ExitRules
 from bots.memory_ledger import MemoryLedger
 from llm.domain import Decision, DecisionAction, DecisionItem, DecisionView, StopRequirement
 from market.domain.data import CandleSeries, InstrumentSnapshot, MarketSnapshot, Quote
@@ -179,6 +180,7 @@ def stand(
     *answers: Decision,
     price: str = "100",
     symbols: tuple[str, ...] = (SYMBOL,),
+    exits: ExitRules | None = None,
 ) -> Stand:
     """A paper desk on instruments of round numbers (fee 0.1%, tick 0.1, step 0.01), 10,000 of cash."""
     traded = tuple(instrument(symbol=symbol) for symbol in symbols)
@@ -186,7 +188,7 @@ def stand(
     trader = LiteralTrader(answers=list(answers))
     bot = BotConfig(
         id=UUID(int=1), symbols=symbols, interval=timedelta(minutes=3),
-        timeframe=timedelta(minutes=3), capital=D(10_000), currency="USDT",
+        timeframe=timedelta(minutes=3), capital=D(10_000), currency="USDT", exits=exits or ExitRules(),
     )  # fmt: skip
     broker = BreakableBroker(
         SimBroker(traded, settings=SimSettings(execute_on_quotes=True), cash=bot.capital)

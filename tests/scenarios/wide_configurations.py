@@ -9,6 +9,7 @@ from uuid import UUID
 import numpy as np
 
 from bots.domain.bot import BotConfig
+from bots.domain.exits import ExitRules, Rung
 from bots.lab.runner import ReplaySetup
 from llm.ports import SignalTrader
 from llm.traders.registry import build_trader
@@ -47,6 +48,7 @@ def wide_configuration(seed: int, *, jump: bool) -> ReplaySetup:
             capital=D(10_000),
             currency="USDT",
             time_zone=str(rng.choice(["UTC", "Europe/Berlin", "Asia/Kathmandu", "America/New_York"])),
+            exits=random_exits(np.random.default_rng(seed + 20_000_000)),
         ),
         histories=histories,
         trader=_trader(rng, limits, is_spot=is_spot),
@@ -61,6 +63,27 @@ def wide_configuration(seed: int, *, jump: bool) -> ReplaySetup:
         spread_bps=D(int(rng.choice([0, 0, 5]))),
         jump=jump,
     )  # fmt: skip
+
+
+def random_exits(rng: Rng) -> ExitRules:
+    """Each rule on in about half of the draws, all of them off in a third."""
+    if rng.random() < 0.33:
+        return ExitRules()
+    trails = bool(rng.random() < 0.6)
+    count = int(rng.integers(0, 4))
+    levels = np.cumsum(rng.choice([0.25, 0.5, 1.0], count))
+    return ExitRules(
+        trailing_fraction=D(str(rng.choice(["0.002", "0.01", "0.03"]))) if trails else None,
+        trailing_from_r=D(str(rng.choice(["0", "0.5", "1"])))
+        if trails and rng.random() < 0.5
+        else None,
+        break_even_at_r=D(str(rng.choice(["0.25", "1"]))) if rng.random() < 0.6 else None,
+        ladder=tuple(
+            Rung(at_r=D(str(level)), fraction=D(str(rng.choice(["0.1", "0.25", "0.33"]))))
+            for level in levels
+        ),
+        time_stop=timedelta(minutes=int(rng.integers(5, 90))) if rng.random() < 0.5 else None,
+    )
 
 
 def _history(rng: Rng, index: int, opened: IntColumn, *, is_spot: bool) -> InstrumentHistory:

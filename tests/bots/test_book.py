@@ -14,7 +14,14 @@ from bots.domain.bot import client_order_id
 from bots.domain.entries import EntryKind, ExitReason, NoticeKind
 from bots.memory_ledger import MemoryLedger, scaled_equity
 from market.domain.account import Account
-from market.domain.enums import FillReason, OrderPurpose, OrderSide, OrderStatus, OrderType
+from market.domain.enums import (
+    FillReason,
+    InstrumentKind,
+    OrderPurpose,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+)
 from market.domain.orders import (
     Adjustment,
     Fill,
@@ -277,3 +284,19 @@ def test_costs_belong_to_the_day_on_which_they_were_booked() -> None:
     payment = FundingPayment(at=tomorrow, symbol=SYMBOL, amount=D(-3), rate=D(0), mark_price=D(1))
     s.ledger.apply([payment], TRADED)
     assert s.ledger.book.breakers.funding_today == D(-3)
+
+
+def test_dust_that_is_sold_in_part_keeps_its_rest() -> None:
+    coin = instrument(
+        symbol="TEST/USDT", kind=InstrumentKind.SPOT, max_leverage=D(1), margin_tiers=(),
+        liquidation_fee=D(0), min_quantity=D("0.5"),
+    )  # fmt: skip
+    book = Book(cash=D(1000))
+    for number, side, quantity in ((1, "BUY", "1"), (2, "SELL", "0.8"), (3, "SELL", "0.15")):
+        report = fill(number, side, quantity, "100")
+        assert report.fill is not None
+        made = replace(report.fill, symbol=coin.symbol)
+        report = replace(report, symbol=coin.symbol, fill=made)
+        book = fold_order_report(book, report, None, coin, "2022-01-03").book
+    assert not book.positions
+    assert (book.dust[coin.symbol].quantity, book.dust[coin.symbol].entry_cost) == (D("0.05"), D(5))

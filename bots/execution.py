@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from bots.desk import Desk
 from bots.domain.bot import client_order_id
-from bots.domain.entries import ExitPlan, ExitReason, Notice, NoticeKind
+from bots.domain.entries import ExitPlan, Notice, NoticeKind
 from market.domain.enums import (
     OrderPurpose,
     OrderSide,
@@ -194,13 +194,12 @@ def store_plans(verdict: Verdict, desk: Desk, invalidations: Mapping[str, str]) 
             begin_closing(desk, intent.symbol)
 
 
-def begin_closing(desk: Desk, symbol: str, closing_as: ExitReason | None = None) -> None:
-    """Remember that a position is being closed: it is tried again each beat until it is flat. `closing_as`:
-    what that end is called, where it is neither a close that was asked for nor one of the venue."""
+def begin_closing(desk: Desk, symbol: str, closing_as: OrderPurpose = OrderPurpose.CLOSE) -> None:
+    """Remember that a position is being closed, and why: it is tried again each beat until it is flat."""
     plan = desk.ledger.book.plans.get(symbol, ExitPlan())
-    desk.ledger.set_plan(
-        symbol, evolve(plan, is_closing=True, closing_as=plan.closing_as or closing_as)
-    )
+    if not plan.is_closing:
+        plan = evolve(plan, is_closing=True, closing_as=closing_as)
+    desk.ledger.set_plan(symbol, plan)
 
 
 def write_and_send(desk: Desk, outgoing: Sequence[Outgoing], now: datetime) -> tuple[str, ...]:

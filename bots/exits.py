@@ -12,7 +12,7 @@ from decimal import Decimal
 from bots.desk import Desk
 from bots.domain.book import Book
 from bots.domain.bot import client_order_id
-from bots.domain.entries import ExitPlan, ExitReason, Notice, NoticeKind
+from bots.domain.entries import ExitPlan, Notice, NoticeKind
 from bots.domain.exits import (
     ExitRules,
     Holding,
@@ -102,7 +102,7 @@ def _manage(desk: Desk, symbol: str, seen: Observation) -> None:
     if due is not None and seen.now >= due:
         limit = span_words(desk.bot.exits.time_stop or seen.now - due)
         _tell(desk, symbol, seen.now, f"time stop: held for {limit}, it is being closed")
-        begin_closing(desk, symbol, ExitReason.TIME_STOP)
+        begin_closing(desk, symbol, OrderPurpose.TIME_STOP)
         return
     _keep(desk, symbol, seen.now)
     mark = trusted_mark(seen.snapshot, symbol)
@@ -167,7 +167,7 @@ def _orders(desk: Desk, symbol: str, number: int) -> list[Order]:
     """The orders of a rung so far, one for each attempt: the first part of those that were split."""
     sent: list[Order] = []
     while len(sent) < RUNG_ATTEMPTS:
-        leg = f"{symbol}:{OrderPurpose.REDUCE}:1"
+        leg = f"{symbol}:{OrderPurpose.LADDER}:1"
         origin = _origin(desk, symbol, number, len(sent) + 1)
         order = desk.ledger.find_order(client_order_id(desk.bot.id, origin, leg))
         if order is None:
@@ -191,7 +191,7 @@ def _take(desk: Desk, symbol: str, number: int, mark: Decimal, now: datetime) ->
     name = f"ladder: rung {number} of {len(desk.bot.exits.ladder)} at {plain(rung.at_r)} R"
     if quantity and instrument.is_dust(whole - quantity, mark):
         _tell(desk, symbol, now, f"{name} closes the rest, mark {plain(mark)}")
-        begin_closing(desk, symbol, ExitReason.LADDER)
+        begin_closing(desk, symbol, OrderPurpose.LADDER)
         return False
     if not quantity or instrument.is_dust(quantity, mark):
         _tell(desk, symbol, now, f"{name} is below the venue's minimum and is left")
@@ -200,7 +200,7 @@ def _take(desk: Desk, symbol: str, number: int, mark: Decimal, now: datetime) ->
     _tell(desk, symbol, now, f"{name} closes {plain(quantity)}, mark {plain(mark)}")
     intent = OrderIntent(
         symbol=symbol,
-        purpose=OrderPurpose.REDUCE,
+        purpose=OrderPurpose.LADDER,
         side=position.side,
         quantity=quantity,
         leverage=position.leverage,

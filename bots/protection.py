@@ -82,9 +82,9 @@ def _sellable(position: Position, instrument: Instrument) -> Decimal:
 
 
 def _is_being_closed(book: Book, symbol: str) -> bool:
+    purposes = (OrderPurpose.CLOSE, book.plans[symbol].closing_as)
     return any(
-        order.symbol == symbol and order.purpose is OrderPurpose.CLOSE
-        for order in book.open_orders.values()
+        order.symbol == symbol and order.purpose in purposes for order in book.open_orders.values()
     )
 
 
@@ -202,7 +202,7 @@ def _keep_closing(desk: Desk, symbol: str, now: datetime) -> None:
         return
     intent = OrderIntent(
         symbol=symbol,
-        purpose=OrderPurpose.CLOSE,
+        purpose=book.plans[symbol].closing_as,
         side=position.side,
         quantity=_sellable(position, instrument),
         leverage=position.leverage,

@@ -15,6 +15,7 @@ from bots.views.controls import (
 )
 from bots.views.dashboard import bots, dashboard, equity_json, equity_table
 from bots.views.decision import decision
+from bots.views.exits import bot_exits
 from bots.views.halting import halt, resume
 from bots.views.limits_page import (
     account_limits,
@@ -59,6 +60,7 @@ urlpatterns = [
     path("bots/<uuid:bot_id>/equity.json", bot_equity, name="bot_equity"),
     path("bots/<uuid:bot_id>/candles.json", bot_candles, name="bot_candles"),
     path("bots/<uuid:bot_id>/controls/", bot_controls, name="bot_controls"),
+    path("bots/<uuid:bot_id>/exits/", bot_exits, name="bot_exits"),
     path("bots/<uuid:bot_id>/start/", start_bot, name="start_bot"),
     path("bots/<uuid:bot_id>/pause/", pause_bot, name="pause_bot"),
     path("bots/<uuid:bot_id>/run/", run_bot, name="run_bot"),

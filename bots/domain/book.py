@@ -320,7 +320,7 @@ def _ended(
 ) -> tuple[Book, ClosedTrade]:
     """The book after a position has gone, and the trade that it was."""
     symbol = fill.symbol
-    trade = _closed_trade(trip, fill, order, instrument, book.plans.get(symbol))
+    trade = _closed_trade(trip, fill, order, instrument)
     if symbol in book.plans:
         changes["plans"] = _without(book.plans, symbol)
     if trade.exit_reason in (ExitReason.STOP, ExitReason.LIQUIDATION):
@@ -403,7 +403,6 @@ def _closed_trade(
     fill: Fill,
     order: Order | None,
     instrument: Instrument,
-    plan: ExitPlan | None,
 ) -> ClosedTrade:
     size = instrument.contract_size
     return ClosedTrade(
@@ -419,7 +418,7 @@ def _closed_trade(
         funding=trip.funding,
         adjustments=trip.adjustments,
         net_pnl=trip.realized_pnl - trip.fees + trip.funding + trip.adjustments,
-        exit_reason=_exit_reason(fill, order, plan),
+        exit_reason=_exit_reason(fill, order),
     )
 
 
@@ -429,6 +428,8 @@ _EXIT_OF_PURPOSE = {
     OrderPurpose.CLOSE: ExitReason.CLOSE,
     OrderPurpose.REDUCE: ExitReason.REDUCE,
     OrderPurpose.ENTRY: ExitReason.FLIP,
+    OrderPurpose.LADDER: ExitReason.LADDER,
+    OrderPurpose.TIME_STOP: ExitReason.TIME_STOP,
 }
 _EXIT_OF_FILL = {
     FillReason.LIQUIDATION: ExitReason.LIQUIDATION,
@@ -438,13 +439,11 @@ _EXIT_OF_FILL = {
 }
 
 
-def _exit_reason(fill: Fill, order: Order | None, plan: ExitPlan | None) -> ExitReason:
+def _exit_reason(fill: Fill, order: Order | None) -> ExitReason:
     if fill.reason in _EXIT_OF_FILL:
         return _EXIT_OF_FILL[fill.reason]
     if order is None:
         return ExitReason.EXTERNAL_CLOSE
-    if order.purpose is OrderPurpose.CLOSE and plan is not None and plan.closing_as is not None:
-        return plan.closing_as
     return _EXIT_OF_PURPOSE[order.purpose]
 
 

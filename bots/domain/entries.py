@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 
-from market.domain.enums import PositionSide
+from market.domain.enums import OrderPurpose, PositionSide
 from market.domain.numbers import ZERO
 
 
@@ -94,7 +94,7 @@ class ClosedTrade:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitPlan:
     """Where a position's stop and target must rest, what its trader said would prove it wrong, and
-    whether it is being closed (`closing_as`: what its end is called, where its close does not say).
+    whether it is being closed (`closing_as`: the purpose of the orders that close it).
 
     What managed exits remember: the stop that it was entered with, which measures its risk; the closest
     that they have moved the stop, which nobody loosens; and how many rungs of the ladder were taken.
@@ -104,7 +104,7 @@ class ExitPlan:
     target_price: Decimal | None = None
     invalidation_condition: str = ""
     is_closing: bool = False
-    closing_as: ExitReason | None = None
+    closing_as: OrderPurpose = OrderPurpose.CLOSE
     first_stop_price: Decimal | None = None
     managed_stop_price: Decimal | None = None
     rungs_taken: int = 0

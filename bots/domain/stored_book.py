@@ -13,7 +13,7 @@ from typing import Any
 from bots.domain.book import Book
 from bots.domain.entries import ClosedTrade, ExitPlan, ExitReason, RoundTrip, Totals
 from market.domain.canonical import canonical_bytes
-from market.domain.enums import PositionSide
+from market.domain.enums import OrderPurpose, PositionSide
 from market.domain.orders import Order
 from market.domain.stored import decimal_or_none, instant_or_none, position_from
 from risk.domain import BreakerState, Code, TradingState
@@ -100,7 +100,7 @@ def _plan(raw: Plain) -> ExitPlan:
         invalidation_condition=raw["invalidation_condition"],
         is_closing=raw["is_closing"],
         # what follows is not in books that were written before there were managed exits
-        closing_as=ExitReason(raw["closing_as"]) if raw.get("closing_as") else None,
+        closing_as=OrderPurpose(raw.get("closing_as", OrderPurpose.CLOSE)),
         first_stop_price=decimal_or_none(raw.get("first_stop_price")),
         managed_stop_price=decimal_or_none(raw.get("managed_stop_price")),
         rungs_taken=raw.get("rungs_taken", 0),

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bots.domain.entries import Notice, NoticeKind
+from bots.domain.exits import in_words
 from bots.domain.records import CycleRecord
 from bots.lab.runner import ReplayResult
 from bots.metrics import activity_metrics, equity_metrics, trade_metrics
@@ -50,6 +51,7 @@ def summarise(result: ReplayResult) -> dict[str, Any]:
         "timeframe": timeframe_text(bot.timeframe),
         "interval": timeframe_text(bot.interval),
         "risk": result.setup.limits.name,
+        "managed_exits": dict(in_words(bot.exits)),
         "currency": bot.currency,
         "from": utc_text(bars.opened(0)),
         "to": utc_text(bars.closed(len(bars) - 1)),

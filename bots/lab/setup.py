@@ -14,6 +14,7 @@ from typing import Literal
 from uuid import UUID, uuid5
 
 from bots.domain.bot import BotConfig
+from bots.domain.exits import ExitRules
 from bots.lab.runner import ReplaySetup
 from llm.domain import StopRequirement
 from llm.ports import Trader
@@ -78,6 +79,7 @@ class ReplayRequest:
     seed: int = 1
     simulated_days: int | None = None
     jump: bool = True
+    exits: ExitRules = field(default_factory=ExitRules)
 
 
 def build_setup(request: ReplayRequest) -> ReplaySetup:
@@ -112,6 +114,7 @@ def build_setup(request: ReplayRequest) -> ReplaySetup:
         timeframe=request.timeframe,
         capital=request.cash,
         currency=currencies.pop(),
+        exits=request.exits,
     )
     return ReplaySetup(
         bot=bot,
@@ -334,6 +337,7 @@ def _identity(
             "latency": request.latency,
             "max_volume_fraction": request.max_volume_fraction,
             "volume_unit": request.volume_unit,
+            **({} if request.exits.is_off else {"exits": request.exits}),
             "seed": request.seed,
             "instruments": [history.instrument for history in histories],
             "bars": [history.bars.digest() for history in histories],

@@ -165,6 +165,12 @@ def amount(text: str) -> Decimal:
         raise ArgumentTypeError(str(error)) from None
 
 
+def share(text: str) -> Decimal:
+    """A share as 1.5% or 0.015."""
+    number = amount(text.strip().removesuffix("%"))
+    return number / 100 if text.strip().endswith("%") else number
+
+
 def span(text: str) -> timedelta:
     """An argument like 3m, 1h or 90s; plain digits are seconds."""
     found = re.fullmatch(r"([1-9]\d{0,6})([smhd]?)", text)

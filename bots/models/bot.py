@@ -122,7 +122,11 @@ class Bot(models.Model):
             models.CheckConstraint(
                 condition=(
                     Q(trailing_fraction__isnull=True, trailing_from_r__isnull=True)
-                    | Q(trailing_fraction__gte=LEAST_TRAIL, trailing_fraction__lte=LARGEST_TRAIL)
+                    | Q(
+                        trailing_fraction__isnull=False,  # nothing is known of NULL, and that would do
+                        trailing_fraction__gte=LEAST_TRAIL,
+                        trailing_fraction__lte=LARGEST_TRAIL,
+                    )
                 )
                 & (
                     Q(trailing_from_r__isnull=True)

@@ -21,6 +21,7 @@ from bots.forms import RULES
 from bots.live.topics import Part, Topic, register
 from bots.pages.chart_data import liquidation_of
 from bots.pages.codes import DENIED
+from bots.pages.exits import own_exits
 from bots.pages.limits import limit_uses
 from bots.pages.stories import feed
 from bots.queries.activity import Activity, activity_of, next_tick
@@ -130,6 +131,7 @@ def moving(bot: models.Bot) -> dict[str, Any]:
         "drawdown": -standing.drawdown,
         "limits": limit_uses(standing, limits),
         "limits_of": limits,
+        "own_exits": own_exits(bot),
         "positions": tuple(_position(held, stops) for held in standing.positions),
         "orders": tuple(_order(line, standing) for line in resting.items),
         "orders_next": resting.next,
@@ -307,6 +309,7 @@ PARTS = (
     "stats",
     "decisions",
     "limits",
+    "exits",
     "positions",
     "orders",
     "trades",

@@ -25,6 +25,8 @@ _WHY = {
     OrderPurpose.CLOSE: "closed",
     OrderPurpose.STOP: "stop",
     OrderPurpose.TARGET: "target",
+    OrderPurpose.LADDER: "took profit",
+    OrderPurpose.TIME_STOP: "time stop",
 }
 
 

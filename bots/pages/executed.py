@@ -59,6 +59,8 @@ _NAMES: Final[Mapping[OrderPurpose, str]] = {
     OrderPurpose.CLOSE: "to close",
     OrderPurpose.STOP: "stop",
     OrderPurpose.TARGET: "target",
+    OrderPurpose.LADDER: "to take profit",
+    OrderPurpose.TIME_STOP: "to end its time",
 }
 _STATES: Final[Mapping[OrderStatus, tuple[str, str, str]]] = {
     OrderStatus.FILLED: ("Filled", "ok", "check"),

@@ -53,11 +53,15 @@ _EXITS: Final[Mapping[ExitReason, str]] = {
     ExitReason.EXTERNAL_CLOSE: "Lost {base} to a close from outside",
     ExitReason.CLOSE: "Closed the {side} of {base}",
     ExitReason.REDUCE: "Closed the rest of {base}",
+    ExitReason.LADDER: "Took the last profit of {base}",
+    ExitReason.TIME_STOP: "Ended the {side} of {base} by its time stop",
     ExitReason.FLIP: "Turned the {side} of {base} around",
     ExitReason.END_OF_DATA: "Closed {base} at the end of the data",
 }
 _WHY_EXIT: Final[Mapping[ExitReason, str]] = {
     ExitReason.CLOSE: "Asked for by a person, or by a limit that closes everything.",
+    ExitReason.LADDER: "Its own rule: the last rung of its ladder closes the rest.",
+    ExitReason.TIME_STOP: "Its own rule: it was held for as long as it may be.",
     ExitReason.LIQUIDATION: "Its margin was used up, and the venue closed it.",
     ExitReason.ADL: "The venue closed it to cover the losses of others.",
     ExitReason.EXTERNAL_CLOSE: "It was closed at the venue, and not by this bot.",

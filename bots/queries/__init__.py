@@ -4,6 +4,7 @@ Money is added in Python or read off running balances: SQLite would add floats. 
 they get what is theirs; where a bot is given, the door has asked `access.require` before.
 """
 
+from bots.queries.acts import own_acts
 from bots.queries.books import book_differences, exposed_bots
 from bots.queries.curves import Curves, curves_of
 from bots.queries.decision import recheck
@@ -88,6 +89,7 @@ __all__ = [
     "midnight",
     "orders_in",
     "orders_of",
+    "own_acts",
     "portfolio",
     "positions_of",
     "recheck",

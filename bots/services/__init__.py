@@ -13,6 +13,7 @@ from bots.services.creating import (
     check_wish,
     create_bot,
     free_name,
+    manage_exits_of,
     prepare_bot,
     store_bot,
     update_bot,
@@ -42,7 +43,7 @@ from bots.services.sizing import Sized, WhatIf, what_if
 __all__ = [
     "BotRefused", "BotWish", "Halted", "NewBot", "NotNow", "NothingToResume", "Run", "Sight", "Sized", "WhatIf",
     "archive_bot", "check_wish", "close_position", "cost_center_of", "create_bot", "day_of", "discard_replies",
-    "flatten_bot", "free_name", "halt", "mark_shard",
+    "flatten_bot", "free_name", "halt", "manage_exits_of", "mark_shard",
     "order_by_hand", "pause_bot", "perform_action", "prepare_bot", "preview_prompt",
     "probe_model", "resume", "run_now", "run_requested",
     "run_slot", "start_bot", "start_together", "store_bot", "sweep", "take_over", "try_model", "update_bot", "what_if",

@@ -10,10 +10,11 @@ from uuid import UUID, uuid4
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
-from bots import events, models, runtime
+from bots import events, models, rows, runtime
 from bots.books import open_books
 from bots.domain.bot import BotMode, BotStatus, Schedule
 from bots.domain.events import EventKind
+from bots.domain.exits import ExitRules, InvalidExits, in_words
 from bots.domain.slots import default_schedule
 from bots.schedule import schedule_bot
 from llm.domain import StopRequirement
@@ -63,6 +64,7 @@ class BotWish:
     timeframe_seconds: int = 180
     schedule: Schedule | None = None
     charge_llm_cost: bool = True
+    exits: ExitRules = field(default_factory=ExitRules)
     name: str = ""
     cohort: UUID | None = None
 
@@ -117,6 +119,7 @@ def _bot_of(wish: BotWish) -> models.Bot:
         timeframe_seconds=wish.timeframe_seconds,
         charge_llm_cost=wish.charge_llm_cost,
         cohort=wish.cohort,
+        **rows.exit_columns(wish.exits),
     )
     bot.shard_key = bot.id.int % models.SHARD_KEYS
     bot.schedule = _schedule(bot, wish.schedule)
@@ -140,6 +143,7 @@ _MAY_CHANGE = frozenset(
     {
         "name", "symbols", "trader", "trader_params", "model_profile", "prompt_template", "owner_words",
         "risk_profile", "interval_seconds", "timeframe_seconds", "schedule", "charge_llm_cost",
+        "trailing_fraction", "trailing_from_r", "break_even_at_r", "ladder", "time_stop",
     }
 )  # fmt: skip
 _MAY_CHANGE_BESIDE_OTHERS = frozenset({"name"})
@@ -181,6 +185,11 @@ def update_bot(bot_id: UUID, changes: dict[str, Any], *, by: User | str) -> mode
         audit(by, "update_bot", locked, before=before, after=_told(locked))
         _emit(locked, "updated")
     return locked
+
+
+def manage_exits_of(bot_id: UUID, exits: ExitRules, *, by: User | str) -> models.Bot:
+    """Let a bot manage its exits by these rules, from its next beat on. Raises as `update_bot`."""
+    return update_bot(bot_id, rows.exit_columns(exits), by=by)
 
 
 def _check_nothing_left(bot: models.Bot) -> None:
@@ -225,6 +234,10 @@ def _check_alone(bot: models.Bot) -> None:
         except NotYours as error:
             raise BotRefused(str(error), about) from None
     _check_trader(bot, bot.risk_profile.limits())
+    try:
+        rows.exits_of(bot)
+    except InvalidExits as error:
+        raise BotRefused(str(error), error.about) from None
     try:
         bot.clean_fields(exclude=["sim_account", "currency", "shard_key"])
     except ValidationError as error:
@@ -308,6 +321,7 @@ def _told(bot: models.Bot) -> dict[str, Any]:
         "model_profile": bot.model_profile and bot.model_profile.name,
         "risk_profile": bot.risk_profile.name, "interval_seconds": bot.interval_seconds,
         "timeframe_seconds": bot.timeframe_seconds, "capital": plain(bot.capital),
+        "exits": dict(in_words(rows.exits_of(bot))),
     }  # fmt: skip
 
 

@@ -78,13 +78,16 @@ class TriggerBasis(StrEnum):
 
 
 class OrderPurpose(StrEnum):
-    """Why an order exists. Protection (STOP, TARGET) belongs to a position, the rest to a decision."""
+    """Why an order exists. Protection (STOP, TARGET) belongs to a position, LADDER and TIME_STOP to the exits
+    that a bot manages by itself, the rest to a decision."""
 
     ENTRY = "ENTRY"
     REDUCE = "REDUCE"
     CLOSE = "CLOSE"
     STOP = "STOP"
     TARGET = "TARGET"
+    LADDER = "LADDER"
+    TIME_STOP = "TIME_STOP"
 
     @property
     def is_protection(self) -> bool:

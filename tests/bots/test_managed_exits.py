@@ -102,7 +102,7 @@ def test_break_even_pays_both_fees() -> None:
 def test_a_ladder_takes_each_rung_once_and_protection_follows() -> None:
     s = entered(HALVES)
     beat(s, "102.4")
-    assert not orders(s, OrderPurpose.REDUCE)
+    assert not orders(s, OrderPurpose.LADDER)
     beat(s, "102.5")
     assert s.ledger.book.positions[SYMBOL].quantity == D("7.5")
     assert resting(s) == [(D(95), D("7.5"))]
@@ -114,7 +114,7 @@ def test_a_ladder_takes_each_rung_once_and_protection_follows() -> None:
     assert s.ledger.book.positions[SYMBOL].quantity == D("4.5")  # a fifth of all that was entered
     beat(s, "109")
     assert s.ledger.book.plans[SYMBOL].rungs_taken == 2
-    assert [o.reduce_only for o in orders(s, OrderPurpose.REDUCE)] == [True, True]
+    assert [o.reduce_only for o in orders(s, OrderPurpose.LADDER)] == [True, True]
 
 
 def test_a_leap_takes_every_rung_that_it_passed() -> None:
@@ -149,13 +149,13 @@ def test_a_rung_whose_answer_was_lost_is_not_taken_twice() -> None:
     s = entered(HALVES)
     s.broker.cut_submit = "after"
     beat(s, "103")
-    [sent] = orders(s, OrderPurpose.REDUCE)
+    [sent] = orders(s, OrderPurpose.LADDER)
     assert sent.status is OrderStatus.UNKNOWN
     s.broker.cut_submit = None
     for _ in range(3):
         beat(s, "103")
     assert s.ledger.book.positions[SYMBOL].quantity == D("7.5")
-    assert len(orders(s, OrderPurpose.REDUCE)) == 1
+    assert len(orders(s, OrderPurpose.LADDER)) == 1
     assert s.ledger.book.plans[SYMBOL].rungs_taken == 1
 
 
@@ -166,15 +166,15 @@ def test_a_rung_that_filled_before_it_was_written_down_is_found_whatever_the_pri
     s.ledger.set_plan(SYMBOL, evolve(plan, rungs_taken=0))  # as if the process had died in between
     beat(s, "101")
     assert s.ledger.book.plans[SYMBOL].rungs_taken == 1
-    assert len(orders(s, OrderPurpose.REDUCE)) == 1
+    assert len(orders(s, OrderPurpose.LADDER)) == 1
 
 
 def test_a_rung_that_is_refused_is_tried_three_times() -> None:
     s = entered(HALVES)
-    s.broker.refuse_purpose = OrderPurpose.REDUCE
+    s.broker.refuse_purpose = OrderPurpose.LADDER
     for _ in range(5):
         beat(s, "103")
-    assert len(orders(s, OrderPurpose.REDUCE)) == 3
+    assert len(orders(s, OrderPurpose.LADDER)) == 3
     assert s.ledger.book.positions[SYMBOL].quantity == D(15)
     assert acts(s)[-1] == "ladder: rung 1 was refused 3 times and is left"
 
@@ -206,7 +206,7 @@ def test_nothing_moves_on_what_cannot_be_trusted(trouble: str) -> None:
     s.broker.cut_sync = trouble == "venue unknown"
     beat(s, "110", mark="120" if trouble == "implausible" else None)
     assert resting(s) == before
-    assert not orders(s, OrderPurpose.REDUCE)
+    assert not orders(s, OrderPurpose.LADDER)
     s.feed.unusable.clear()
     s.broker.cut_sync = False
     beat(s, "110")

@@ -15,6 +15,7 @@ from bots.management.doors import (
     refusals_as_errors,
     span,
 )
+from bots.management.exit_arguments import add_exit_arguments, exits_from
 from llm.models import ModelProfile
 from llm.traders.registry import trader_names
 from risk.models import RiskProfile
@@ -53,6 +54,7 @@ class Command(BaseCommand):
             "--risk", required=True, metavar="PROFILE", help="a risk profile's name"
         )
         parser.add_argument("--name", default="", metavar="N", help="default: what it does")
+        add_exit_arguments(parser)
 
     def handle(self, *_: Any, **options: Any) -> None:
         owner, model = find_user(options["owner"]), options["model"]
@@ -68,6 +70,7 @@ class Command(BaseCommand):
             model_profile=None if model is None else named_row(ModelProfile, owner, model),
             interval_seconds=options["interval"],
             timeframe_seconds=int(options["timeframe"].total_seconds()),
+            exits=exits_from(options),
             name=options["name"],
         )
         with refusals_as_errors():

@@ -17,6 +17,7 @@ from bots.lab.curve import draw_equity
 from bots.lab.report import check_writable, events, summarise, table, write_report
 from bots.lab.runner import ReplayResult, run_replay
 from bots.lab.setup import ReplayRequest, build_setup
+from bots.management.exit_arguments import add_exit_arguments, exits_from
 from llm.traders.registry import trader_names
 from market.domain.numbers import to_decimal
 from market.venues.sim_venue.settings import VolumeUnit
@@ -159,6 +160,7 @@ class Command(BaseCommand):
         desk.add_argument(
             "--no-jump", action="store_true", help="evaluate every bar, quiet ones too"
         )
+        add_exit_arguments(parser)
         out = parser.add_argument_group("report")
         out.add_argument(
             "--json", action="store_true", help="print one JSON object (a list for several traders)"
@@ -309,6 +311,7 @@ def _request(name: str, options: dict[str, Any]) -> ReplayRequest:
         if options["simulated"]
         else None,
         jump=not options["no_jump"],
+        exits=exits_from(options),
     )
 
 

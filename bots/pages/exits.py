@@ -1,0 +1,24 @@
+"""What a bot's page says of the exits that it manages by itself: the rules, and what they did last."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from bots import models, queries, rows
+from bots.domain.exits import in_words
+
+SHOWN = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnExits:
+    """The rules in force as (sentence, value), and the last acts by them, the latest first."""
+
+    rules: Sequence[tuple[str, str]]
+    acts: Sequence[tuple[datetime, str, str]]
+
+
+def own_exits(bot: models.Bot) -> OwnExits:
+    """The exits of a bot. One query where it has rules, none where it has not."""
+    rules = in_words(rows.exits_of(bot))
+    return OwnExits(rules=rules, acts=queries.own_acts(bot, SHOWN) if rules else ())

@@ -6,13 +6,14 @@ from datetime import datetime
 
 from bots import models, queries, rows
 from bots.domain.exits import in_words
+from bots.pages.wishes import base_of
 
 SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnExits:
-    """The rules in force as (sentence, value), and the last acts by them, the latest first."""
+    """The rules in force as (sentence, value), and the last acts by them as (when, asset, what), the latest first."""
 
     rules: Sequence[tuple[str, str]]
     acts: Sequence[tuple[datetime, str, str]]
@@ -21,4 +22,5 @@ class OwnExits:
 def own_exits(bot: models.Bot) -> OwnExits:
     """The exits of a bot. One query where it has rules, none where it has not."""
     rules = in_words(rows.exits_of(bot))
-    return OwnExits(rules=rules, acts=queries.own_acts(bot, SHOWN) if rules else ())
+    acts = queries.own_acts(bot, SHOWN) if rules else ()
+    return OwnExits(rules=rules, acts=[(at, base_of(symbol), text) for at, symbol, text in acts])

@@ -254,7 +254,7 @@ class Traded:
         ]
         self.other_pages = (
             "/bots/", "/equity/", "/arena/", reverse("arena_numbers", args=[arena.pk]),
-            f"{reverse('close_position', args=[bot.pk])}?symbol={BTC}",
+            f"{reverse('close_position', args=[bot.pk])}?symbol={BTC}", reverse("bot_exits", args=[bot.pk]),
         )  # fmt: skip
 
     def _arena(self, user: User) -> Arena:

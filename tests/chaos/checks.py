@@ -42,6 +42,7 @@ def faults(bot_id: Any, instruments: Instruments) -> list[str]:
         *_same_account(bot, book, state),
         *_protected(book, state, instruments),
         *_one_entry_a_cycle(bot),
+        *_each_rung_once(bot),
         *_numbered(bot),
         *_paid(bot, book),
     ]
@@ -132,6 +133,14 @@ def _one_entry_a_cycle(bot: models.Bot) -> Iterator[str]:
     records = SimRecord.objects.filter(account=bot.sim_account).exclude(client_order_id="")
     for name in set(records.values_list("client_order_id", flat=True)) - known:
         yield f"the venue knows an order that nobody wrote: {name}"
+
+
+def _each_rung_once(bot: models.Bot) -> Iterator[str]:
+    """Its ladder has one rung: no position is sold from twice."""
+    taken = bot.orders.filter(purpose=OrderPurpose.LADDER, filled_quantity__gt=0).count()
+    held = bot.closed_trades.count() + bot.positions.count()
+    if taken > held:
+        yield f"{taken} rungs of {held} positions"
 
 
 def _numbered(bot: models.Bot) -> Iterator[str]:

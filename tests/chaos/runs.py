@@ -21,6 +21,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from bots import models, services
+from bots.domain.exits import ExitRules, Rung
 from bots.models import CLOSING, ActionStatus, CycleStatus
 from tests.chaos import checks
 from tests.chaos.points import Point, Points, is_inside
@@ -28,8 +29,14 @@ from tests.chaos.processes import Child, ChildFailed, fork, in_child
 from tests.chaos.scene import CLOSES, Scene, adjusts, enters, open_scene
 from tests.scenarios.tables import SYMBOL
 
-ACTS = ("open", "move", "close", "overtaken", "stopped", "flatten")
-"""`stopped`: a stop fires and a mark finds it. `overtaken`: it fires while the trader says close."""
+ACTS = ("open", "move", "close", "overtaken", "stopped", "gains", "flatten")
+"""`stopped`: a stop fires and a mark finds it. `overtaken`: it fires while the trader says close. `gains`: a
+mark takes a rung and moves the stop by the bot's own rules."""
+EXITS = ExitRules(
+    trailing_fraction=D("0.02"),
+    trailing_from_r=D("0.5"),
+    ladder=(Rung(at_r=D(1), fraction=D("0.5")),),
+)
 LIFE = 8
 """Runs of one bot: then its day, its streak and its drawdown are its own again."""
 LATE = timedelta(minutes=3)
@@ -86,6 +93,8 @@ class Matrix:
             "open",
             "stopped",
             "open",
+            "gains",
+            "open",
             "flatten",
         ):
             places[act] = in_child(_doing(scene, act, Points()))
@@ -95,7 +104,7 @@ class Matrix:
 
     def _new_scene(self) -> Scene:
         self._made += 1
-        return open_scene(f"bot {self._made}")
+        return open_scene(f"bot {self._made}", exits=EXITS)
 
     # -- runs -------------------------------------------------------------------------------------
 
@@ -264,6 +273,11 @@ def _stopped(scene: Scene) -> Any:
     return scene.mark()
 
 
+def _gains(scene: Scene) -> Any:
+    scene.wants(None, D(100) - _against(scene, D(6)))
+    return scene.mark()
+
+
 def _flatten(scene: Scene) -> Any:
     scene.wants(None, D("99.5"))
     return scene.flatten()
@@ -276,7 +290,7 @@ def _heal(scene: Scene) -> Any:
 
 _ACTS: dict[str, Callable[[Scene], Any]] = {
     "open": _open, "move": _move, "close": _close, "overtaken": _overtaken, "stopped": _stopped,
-    "flatten": _flatten, "heal": _heal,
+    "gains": _gains, "flatten": _flatten, "heal": _heal,
 }  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from bots import models, runtime, services
 from bots.domain.bot import BotMode, BotStatus
+from bots.domain.exits import ExitRules
 from llm.domain import Completion, Decision, DecisionAction, DecisionView, StopRequirement
 from llm.hosts import Provider
 from llm.models import ModelProfile
@@ -31,6 +32,7 @@ START = datetime(2026, 3, 2, 12, tzinfo=UTC)
 SLOT = timedelta(minutes=3)
 THINKING = timedelta(seconds=1)
 COST = D("0.01234567")
+NO_EXITS = ExitRules()
 BROKER_CALLS = ("sync", "submit", "lookup", "cancel")
 
 
@@ -152,9 +154,10 @@ def open_scene(
     time_zone: str = "UTC",
     price: str = "100",
     asks_a_model: bool = False,
+    exits: ExitRules = NO_EXITS,
 ) -> Scene:
     """A new ACTIVE bot with 10,000 of paper money on an instrument of round numbers. `asks_a_model`: the
-    script speaks in a model's place."""
+    script speaks in a model's place. `exits`: what it does between two decisions."""
     owner = User.objects.get_or_create(email=email, defaults={"time_zone": time_zone})[0]
     feed = ScriptedFeed(traded=(instrument(),), prices={SYMBOL: D(price)})
     scene = Scene(bot_id=UUID(int=0), clock=SteppedClock(START), feed=feed)
@@ -167,6 +170,7 @@ def open_scene(
         risk_profile=RiskProfile.objects.get(owner=None, name="balanced"),
         trader="" if asks_a_model else "flat",
         model_profile=_model() if asks_a_model else None,
+        exits=exits,
         name=name,
     )
     with scene.open():

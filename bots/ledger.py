@@ -155,7 +155,8 @@ class DjangoLedger:
         if not self._lease.held:
             raise LeaseLost(f"the desk of {self.bot.id} is not held")
         if self._lease.is_old():
-            leases.renew(self._lease, 0)
+            with transaction.atomic():
+                leases.renew(self._lease, 0)
 
     def may_open(self) -> bool:
         active = self._lease.status == BotStatus.ACTIVE and not self._lease.is_halted

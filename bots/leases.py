@@ -32,6 +32,9 @@ from bots.ports import LeaseLost
 
 TRY_AGAIN_SECONDS = 0.02
 
+AsRead = tuple[int, int]
+"""(fence, event sequence) of a bot when it was read. The fence alone tells nothing of a holder's own writes."""
+
 
 class NotAllowed(Exception):
     """The desk is held, but the bot may not open: not active, or halted."""
@@ -85,12 +88,16 @@ def covered() -> Exists:
     return Exists(models.TradingHalt.objects.filter(covers, resumed_at__isnull=True))
 
 
-def take(lease: DeskLease, patience: timedelta) -> bool:
-    """Take the desk if it is free or becomes free within `patience`. What was known of it is stale."""
+def take(lease: DeskLease, patience: timedelta, as_read: AsRead | None = None) -> bool:
+    """Take the desk if it is free or becomes free within `patience`. What was known of it is stale. With
+    `as_read`: only if nobody has worked at it or told anything since."""
+    wanted = Q(pk=lease.bot_id)
+    if as_read is not None:
+        wanted &= Q(fence=as_read[0], event_sequence=as_read[1])
     give_up = time.monotonic() + patience.total_seconds()
     while True:
         began = _passed()
-        taken = models.Bot.objects.filter(is_free(), pk=lease.bot_id).update(
+        taken = models.Bot.objects.filter(is_free(), wanted).update(
             desk_until=desk_until(), desk_owner=lease.owner, fence=F("fence") + 1
         )
         if taken:

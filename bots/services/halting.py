@@ -59,7 +59,7 @@ def halt(
             halted_by=label,
             halted_at=now,
         )
-        ids = _locked(_in_scope(bot_id, user))
+        ids = lock_in_order(_in_scope(bot_id, user))
         _change(ids, is_halted=True, act="halt", reason=reason, by=label)
         in_flight = models.Order.objects.filter(
             bot_id__in=ids, purpose=OrderPurpose.ENTRY, status__in=IN_FLIGHT
@@ -77,7 +77,9 @@ def complete_halts() -> int:
         covered(), status__in=[BotStatus.ACTIVE, BotStatus.PAUSED], is_halted=False
     )
     with transaction.atomic():
-        there = missed.filter(pk__in=_locked(missed))  # looked at again: one may be resumed by now
+        there = missed.filter(
+            pk__in=lock_in_order(missed)
+        )  # looked at again: one may be resumed by now
         ids = tuple(there.values_list("pk", flat=True))
         if ids:
             _change(ids, is_halted=True, act="halt", reason="covered by a halt", by=SYSTEM)
@@ -120,7 +122,7 @@ def resume(
             row.save(update_fields=["resumed_by", "resumed_at"])
             audit(by, "resume", row, after={"reason": reason})
         if ended:
-            _locked(
+            lock_in_order(
                 _in_scope(bot_id, user)
             )  # a halt that is being made has to wait, or has been made
             free = _in_scope(bot_id, user).exclude(covered())
@@ -186,7 +188,7 @@ def _change(ids: tuple[UUID, ...], *, is_halted: bool, act: str, reason: str, by
     wake.after_commit()
 
 
-def _locked(bots: QuerySet[models.Bot]) -> tuple[UUID, ...]:
+def lock_in_order(bots: QuerySet[models.Bot]) -> tuple[UUID, ...]:
     """Lock bots, always in the same order, so that nobody waits in a circle."""
     rows = bots.select_for_update(no_key=True).order_by("pk")
     return tuple(rows.values_list("pk", flat=True))

@@ -12,7 +12,7 @@ from bots import enqueue as enqueuing
 from bots import models, services
 from bots.acts import ManualOrder
 from bots.domain.bot import BotMode, BotStatus, Schedule
-from bots.services import BotRefused, BotWish, NothingToResume, NotNow
+from bots.services import BotRefused, BotWish, NothingToResume, NotNow, creating
 from llm.domain import DecisionAction
 from market.domain.enums import OrderStatus, PositionSide
 from risk.models import RiskProfile
@@ -271,6 +271,27 @@ def test_a_bot_is_told_otherwise_but_leaves_no_position_behind(desk) -> None:
     desk.tick()
     assert desk.cycle("2", says(DecisionAction.CLOSE)).record.order_ids
     assert desk.differences() == []
+
+
+def test_a_bot_that_was_told_otherwise_meanwhile_is_not_told_on_what_it_was(
+    desk, monkeypatch
+) -> None:
+    """Each change makes sense alone: decisions each minute on its bars, or bars of three minutes. Together they
+    would make a bot that waits for bars which do not close when it is due."""
+    services.update_bot(desk.bot.pk, {"timeframe_seconds": 60}, by=desk.bot.owner)
+    checked = creating._checked
+
+    def meanwhile(bot):
+        monkeypatch.setattr(creating, "_checked", checked)
+        services.update_bot(desk.bot.pk, {"timeframe_seconds": 180}, by="another")
+        return checked(bot)
+
+    monkeypatch.setattr(creating, "_checked", meanwhile)
+    with pytest.raises(BotRefused, match="told otherwise meanwhile"):
+        services.update_bot(desk.bot.pk, {"interval_seconds": 60}, by=desk.bot.owner)
+    bot = models.Bot.objects.get()
+    assert (bot.interval_seconds, bot.timeframe_seconds) == (180, 180)
+    assert bot.schedule == Schedule.BAR_CLOSE
 
 
 def test_a_person_resumes_what_the_hard_drawdown_halted(desk) -> None:

@@ -256,6 +256,24 @@ def test_an_order_by_hand_of_a_paused_bot_is_denied(desk) -> None:
     assert "BOT_NOT_ACTIVE" in services.perform_action(action.pk).result["denials"][0]
 
 
+def test_while_the_clock_is_held_still_a_decision_is_judged_on_the_account_as_it_is(desk) -> None:
+    """A machine's clock that was set back stands still for as long. Somebody buys by hand while the model thinks:
+    the bot's own entry would add to that."""
+    order = ManualOrder(
+        symbol=SYMBOL, side=PositionSide.LONG, notional=D(500), stop_price=D(95), target_price=D(110)
+    )  # fmt: skip
+
+    def buys_by_hand() -> None:
+        action = services.order_by_hand(desk.bot.pk, order, by=desk.bot.owner)
+        services.perform_action(action.pk)
+
+    desk.trader.thinking = buys_by_hand
+    record = desk.cycle("1", buys()).record
+    assert "ADD_NOT_ALLOWED" in str(record.verdict.denials)
+    assert models.Position.objects.get().quantity == D(5)
+    assert desk.differences() == []
+
+
 def test_a_bot_is_told_otherwise_but_leaves_no_position_behind(desk) -> None:
     desk.feed.traded = (*desk.feed.traded, replace(desk.feed.traded[0], symbol="OTHER/USDT:USDT"))
     desk.cycle("1", buys())

@@ -69,7 +69,7 @@ def _run(desk: Desk, slot: str, started_at: datetime) -> CycleRecord:
         return _close(desk, slot, started_at, CycleOutcome.DISCARDED, decision=decision)
     now = desk.clock.now()
     try:
-        fresh = observe(desk, now, may_ask=False) if now > seen.now else seen
+        fresh = seen if _is_still_true(desk, seen, now) else observe(desk, now, may_ask=False)
     except VenueUnavailable as silence:
         return _finish(
             desk,
@@ -97,6 +97,11 @@ def _run(desk: Desk, slot: str, started_at: datetime) -> CycleRecord:
         prompt=shown,
         reason=reason,
     )
+
+
+def _is_still_true(desk: Desk, seen: Observation, now: datetime) -> bool:
+    """True while no time has passed and nobody wrote: a clock that is held still tells nothing of others."""
+    return now == seen.now and desk.ledger.book.positions is seen.account.positions
 
 
 def mark(desk: Desk) -> Observation | None:

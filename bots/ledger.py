@@ -49,6 +49,10 @@ def _always() -> bool:
     return True
 
 
+def no_objection(_: Sequence[Order]) -> None:
+    """A recheck that lets everything pass."""
+
+
 class DjangoLedger:
     """Implements `bots.ports.Ledger` for one holder: a cycle, a mark or a person's act. Not for use by two
     threads.
@@ -57,7 +61,8 @@ class DjangoLedger:
     `equity_every`: the least time between equity points that no fill asks for. `may_trade`: read again
     at every claim that opens. `recheck`: the owner's limits over all bots, asked under their lock at
     the claim; a sentence denies. `told_version`: how often the bot had been told otherwise when it was read; an order
-    that opens does not leave after the next time.
+    that opens does not leave after the next time. `as_read`: the desk is taken only while the bot is as it was
+    read then.
     """
 
     def __init__(
@@ -69,8 +74,9 @@ class DjangoLedger:
         model_seconds: float = 60,
         equity_every: timedelta = timedelta(0),
         may_trade: Callable[[], bool] = _always,
-        recheck: ORDER_RECHECK | None = None,
+        recheck: ORDER_RECHECK = no_objection,
         told_version: int | None = None,
+        as_read: leases.AsRead | None = None,
     ) -> None:
         self.bot = bot
         self.cycle_id: UUID | None = None
@@ -80,6 +86,7 @@ class DjangoLedger:
         self._equity_every = equity_every
         self._may_trade = may_trade
         self._recheck = recheck
+        self._as_read = as_read
         self._lease = leases.DeskLease(bot_id=bot.id, owner=uuid4().hex, told_version=told_version)
         self._book = Book()
         self._saved = self._book
@@ -117,7 +124,7 @@ class DjangoLedger:
         if self._lease.fence and leases.take_back(self._lease, self.cycle_id):
             self._fold_charges(self._owed)
             return True
-        if not leases.take(self._lease, self._patience):
+        if not leases.take(self._lease, self._patience, self._as_read):
             return False
         loaded = False
         try:
@@ -155,7 +162,8 @@ class DjangoLedger:
         if not self._lease.held:
             raise LeaseLost(f"the desk of {self.bot.id} is not held")
         if self._lease.is_old():
-            leases.renew(self._lease, 0)
+            with transaction.atomic():
+                leases.renew(self._lease, 0)
 
     def may_open(self) -> bool:
         active = self._lease.status == BotStatus.ACTIVE and not self._lease.is_halted
@@ -398,7 +406,7 @@ class DjangoLedger:
         try:
             with transaction.atomic():
                 self._begin(to_open=opens)
-                denial = self._recheck(orders) if opens and self._recheck is not None else None
+                denial = self._recheck(orders) if opens else None
                 if denial is not None:
                     refused = OrderStatus.DENIED, denial
                     raise leases.NotAllowed

@@ -22,7 +22,7 @@ from bots.account_check import AccountCheck
 from bots.desk import OWN, Desk
 from bots.domain.bot import BotConfig, BotMode, thinking_seconds
 from bots.domain.exits import in_words
-from bots.ledger import DjangoLedger
+from bots.ledger import ORDER_RECHECK, DjangoLedger, no_objection
 from bots.looks import CohortWindow
 from bots.timing import Stages, Timed
 from llm.domain import Decision, DecisionOutcome, DecisionView, StopRequirement
@@ -164,14 +164,22 @@ def open_desk(
     equity_every: timedelta = timedelta(0),
     snapshot: MarketSnapshot | None = None,
     decides: bool = True,
+    recheck: ORDER_RECHECK = no_objection,
 ) -> Running:
-    """Put a bot's desk together. `snapshot`: the market as just fetched for many bots. `decides` False: for
-    marks and closes, which need no trader, whatever is wrong with it. Raises CannotTrade."""
+    """Put a bot's desk together. `snapshot`: the market as just fetched for many bots; the desk is then taken
+    only while the bot is as it was read, or what somebody did meanwhile would meet a market from before it.
+    `decides` False: for marks and closes, which need no trader, whatever is wrong with it. `recheck`: asked, with
+    the owner's limits, at each claim that opens. Raises CannotTrade."""
     feed = open_feed(bot)
     instruments = instruments_of(bot, feed)
     config, stages = config_of(bot), Stages()
     broker = open_broker(bot, instruments)
     limits = bot.risk_profile.limits()
+    account_check = AccountCheck(
+        bot.owner_id,
+        bot.owner.time_zone,
+        {one.symbol: (one.base, one.contract_size) for one in instruments.values()},
+    )
     ledger = DjangoLedger(
         config,
         instruments,
@@ -179,12 +187,9 @@ def open_desk(
         model_seconds=_thinking_seconds(bot),
         equity_every=equity_every,
         may_trade=_may_trade(bot),
-        recheck=AccountCheck(
-            bot.owner_id,
-            bot.owner.time_zone,
-            {one.symbol: (one.base, one.contract_size) for one in instruments.values()},
-        ),
+        recheck=lambda orders: recheck(orders) or account_check(orders),
         told_version=bot.told_version,
+        as_read=None if snapshot is None else (bot.fence, bot.event_sequence),
     )
     desk = Desk(
         bot=config,

@@ -279,7 +279,8 @@ def _write(look: _Look, found: Mapping[int, Sequence[Occurrence]]) -> int:
     new: list[Alert] = []
     changed: list[Alert] = []
     speaking: list[tuple[Alert, AlertRule, str]] = []
-    for one in Alert.objects.filter(bot=look.bot.pk, is_open=True):
+    held = Alert.objects.select_for_update().filter(bot=look.bot.pk, is_open=True).order_by("pk")
+    for one in held:  # their owner may be acknowledging them
         if one.rule_id in rules:
             open_ones[one.rule_id] = one
         else:  # its rule was switched off or deleted

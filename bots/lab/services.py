@@ -140,8 +140,7 @@ def stop_arena(arena_id: UUID, *, by: User | str) -> Arena:
         if not arena.is_running:
             raise ArenaRefused(f"{arena.name} is not running")
         active = [bot.pk for bot in _bots(arena) if bot.status == BotStatus.ACTIVE]
-        for bot_id in active:
-            desk.pause_bot(bot_id, by=by)
+        desk.pause_together(active, by=by)
         arena.stopped_at = timezone.now()
         arena.save(update_fields=["stopped_at"])
         audit(by, "stop_arena", arena, after={"entrants": len(active)})

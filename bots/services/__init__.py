@@ -24,6 +24,7 @@ from bots.services.lifecycle import (
     NotNow,
     archive_bot,
     pause_bot,
+    pause_together,
     run_now,
     start_bot,
     start_together,
@@ -44,7 +45,7 @@ __all__ = [
     "BotRefused", "BotWish", "Halted", "NewBot", "NotNow", "NothingToResume", "Run", "Sight", "Sized", "WhatIf",
     "archive_bot", "check_wish", "close_position", "cost_center_of", "create_bot", "day_of", "discard_replies",
     "flatten_bot", "free_name", "halt", "manage_exits_of", "mark_shard",
-    "order_by_hand", "pause_bot", "perform_action", "prepare_bot", "preview_prompt",
+    "order_by_hand", "pause_bot", "pause_together", "perform_action", "prepare_bot", "preview_prompt",
     "probe_model", "resume", "run_now", "run_requested",
     "run_slot", "start_bot", "start_together", "store_bot", "sweep", "take_over", "try_model", "update_bot", "what_if",
 ]  # fmt: skip

@@ -123,8 +123,8 @@ def perform_action(action_id: UUID) -> models.ManualAction | None:
     action = models.ManualAction.objects.get(pk=action_id)
     closes, is_done = action.kind in CLOSING, True
     try:
-        if not closes and now - action.requested_at > ORDER_KEEPS:
-            raise ValueError("the order waited too long to be sent: the market has moved on")
+        if not closes and (refusal := _too_late(action)):
+            raise ValueError(refusal)
         result = _act(action)
         is_done = not closes or bool(result["is_flat"])
         status = ActionStatus.DONE
@@ -147,6 +147,14 @@ def perform_action(action_id: UUID) -> models.ManualAction | None:
     return action
 
 
+def _too_late(action: models.ManualAction) -> str | None:
+    """Why an order by hand is not sent any more; None while it may be. Asked again at its claim: a worker that
+    slept must not send what the sweep has told to have failed, which it says later than this."""
+    if timezone.now() - action.requested_at <= ORDER_KEEPS:
+        return None
+    return "the order waited too long to be sent: the market has moved on"
+
+
 def _mine(action: models.ManualAction) -> QuerySet[models.ManualAction]:
     """The row, while nobody took it from us."""
     return models.ManualAction.objects.filter(
@@ -164,7 +172,9 @@ def _put_back(
 
 
 def _act(action: models.ManualAction) -> dict[str, Any]:
-    running = runtime.open_desk(runtime.load_bot(action.bot_id), decides=False)
+    running = runtime.open_desk(
+        runtime.load_bot(action.bot_id), decides=False, recheck=lambda _: _too_late(action)
+    )
     match action.kind:
         case ActionKind.ORDER:
             ordered = acts.order_by_hand(running.desk, _wish(action.wanted), f"action:{action.pk}")

@@ -174,6 +174,8 @@ def update_bot(bot_id: UUID, changes: dict[str, Any], *, by: User | str) -> mode
         locked = models.Bot.objects.select_for_update(no_key=True).get(pk=bot.pk)
         if locked.status == BotStatus.ARCHIVED:
             raise BotRefused(f"{bot.name} is archived")
+        if locked.told_version != bot.told_version:  # what was checked is no bot that there is
+            raise BotRefused(f"{bot.name} was told otherwise meanwhile: look at it and try again")
         _check_nothing_left(bot)
         for name in (*changes, "schedule"):
             setattr(locked, name, getattr(bot, name))

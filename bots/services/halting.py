@@ -14,12 +14,13 @@ from django.utils import timezone
 from bots import acts, models, runtime, wake
 from bots.domain.bot import BotStatus
 from bots.domain.events import EventKind
+from bots.leases import covered
 from bots.models import HaltScope
 from bots.services.acting import flatten_for_halt
 from market.domain.enums import OrderPurpose, OrderStatus
 from risk.domain import TradingState
 from tradingagent.accounts.models import User
-from tradingagent.accounts.services import audit
+from tradingagent.accounts.services import SYSTEM, audit
 
 IN_FLIGHT = (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
 
@@ -58,7 +59,7 @@ def halt(
             halted_by=label,
             halted_at=now,
         )
-        ids = _locked(_in_scope(bot_id, user))
+        ids = lock_in_order(_in_scope(bot_id, user))
         _change(ids, is_halted=True, act="halt", reason=reason, by=label)
         in_flight = models.Order.objects.filter(
             bot_id__in=ids, purpose=OrderPurpose.ENTRY, status__in=IN_FLIGHT
@@ -70,7 +71,18 @@ def halt(
 
 
 def complete_halts() -> int:
-    """Ask for the flattens that a halt wanted and nobody asked for: it died, or a fill came late; how many."""
+    """Flag the bots that were made and started while a halt was being made, and ask for the flattens that a halt
+    wanted and nobody asked for: it died, or a fill came late; how many flattens."""
+    missed = models.Bot.objects.filter(
+        covered(), status__in=[BotStatus.ACTIVE, BotStatus.PAUSED], is_halted=False
+    )
+    with transaction.atomic():
+        there = missed.filter(
+            pk__in=lock_in_order(missed)
+        )  # looked at again: one may be resumed by now
+        ids = tuple(there.values_list("pk", flat=True))
+        if ids:
+            _change(ids, is_halted=True, act="halt", reason="covered by a halt", by=SYSTEM)
     wanted = models.TradingHalt.objects.filter(flatten=True, resumed_at__isnull=True)
     return sum(len(_flatten(row, row.halted_by)) for row in wanted.select_related("user"))
 
@@ -110,10 +122,10 @@ def resume(
             row.save(update_fields=["resumed_by", "resumed_at"])
             audit(by, "resume", row, after={"reason": reason})
         if ended:
-            _locked(
+            lock_in_order(
                 _in_scope(bot_id, user)
             )  # a halt that is being made has to wait, or has been made
-            free = _in_scope(bot_id, user).exclude(_covered())
+            free = _in_scope(bot_id, user).exclude(covered())
             ids = tuple(free.values_list("pk", flat=True))
             _change(ids, is_halted=False, act="resume", reason=reason, by=label)
     resumed = bot_id is not None and _resume_breakers(bot_id, by, reason)
@@ -150,15 +162,9 @@ def _in_scope(bot_id: UUID | None, user: User | None) -> QuerySet[models.Bot]:
     return bots if user is None else bots.filter(owner=user)
 
 
-def _covered() -> Exists:
-    """A halt that is still in force covers the bot."""
-    covers = Q(scope=HaltScope.ALL) | Q(bot=OuterRef("pk")) | Q(user=OuterRef("owner"))
-    return Exists(models.TradingHalt.objects.filter(covers, resumed_at__isnull=True))
-
-
 def is_covered(bot: models.Bot) -> bool:
     """True while a halt covers this bot: one made after the halt, too."""
-    return models.Bot.objects.filter(_covered(), pk=bot.pk).exists()
+    return models.Bot.objects.filter(covered(), pk=bot.pk).exists()
 
 
 def _change(ids: tuple[UUID, ...], *, is_halted: bool, act: str, reason: str, by: str) -> None:
@@ -182,7 +188,7 @@ def _change(ids: tuple[UUID, ...], *, is_halted: bool, act: str, reason: str, by
     wake.after_commit()
 
 
-def _locked(bots: QuerySet[models.Bot]) -> tuple[UUID, ...]:
+def lock_in_order(bots: QuerySet[models.Bot]) -> tuple[UUID, ...]:
     """Lock bots, always in the same order, so that nobody waits in a circle."""
     rows = bots.select_for_update(no_key=True).order_by("pk")
     return tuple(rows.values_list("pk", flat=True))

@@ -16,7 +16,7 @@ from bots.domain.events import EventKind
 from bots.enqueue import enqueue
 from bots.schedule import schedule_bot, unschedule_bot
 from bots.services.acting import check_request_id, flatten_bot
-from bots.services.halting import is_covered
+from bots.services.halting import is_covered, lock_in_order
 from tradingagent.accounts.models import User
 from tradingagent.accounts.services import audit
 
@@ -37,7 +37,7 @@ def start_together(bot_ids: Iterable[UUID], *, by: User | str) -> datetime:
     count as their start. Raises NotNow."""
     at = timezone.now()
     with transaction.atomic():
-        for bot_id in sorted(bot_ids):  # whoever locks several bots locks them in this order
+        for bot_id in _all_held(bot_ids):
             _started(bot_id, at, by)
     return at
 
@@ -68,6 +68,13 @@ def pause_bot(bot_id: UUID, *, by: User | str, flatten: bool = False) -> models.
     return bot
 
 
+def pause_together(bot_ids: Iterable[UUID], *, by: User | str) -> None:
+    """Pause several bots, all or none; what they hold stays protected. Raises NotNow."""
+    with transaction.atomic():
+        for bot_id in _all_held(bot_ids):
+            pause_bot(bot_id, by=by)
+
+
 def archive_bot(bot_id: UUID, *, by: User | str) -> models.Bot:
     """Put a bot away for good: flat, nothing resting. Raises NotNow."""
     with transaction.atomic():
@@ -95,9 +102,15 @@ def run_now(bot_id: UUID, *, by: User | str, request_id: str = "") -> str:
     return request_id
 
 
+def _all_held(bot_ids: Iterable[UUID]) -> tuple[UUID, ...]:
+    """These bots, all of them locked before the first one's schedule is touched: who holds a bot and wants the
+    schedule must not meet one who holds the schedule and wants that bot."""
+    return lock_in_order(models.Bot.objects.filter(pk__in=list(bot_ids)))
+
+
 def _moved(bot_id: UUID, status: BotStatus, by: User | str, act: str) -> models.Bot:
     """The locked bot in its new status, not saved yet."""
-    bot = models.Bot.objects.select_for_update().get(pk=bot_id)
+    bot = models.Bot.objects.select_for_update(no_key=True).get(pk=bot_id)
     if status not in STATUS_MOVES[BotStatus(bot.status)]:
         raise NotNow(f"{bot.name} is {bot.status}: it can't become {status}")
     audit(by, act, bot, before={"status": bot.status}, after={"status": status})

@@ -1,5 +1,6 @@
 """Events and measures become alerts and messages: all of them, once, and few."""
 
+import threading
 from datetime import time, timedelta
 from decimal import Decimal as D
 from uuid import uuid4
@@ -9,7 +10,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from bots import models
-from bots.alerts import scanning
+from bots.alerts import scanning, services
 from bots.alerts.domain import AlertKind, Direction, Severity
 from bots.alerts.models import Alert, AlertCursor, Delivery
 from bots.alerts.scanning import scan
@@ -124,6 +125,33 @@ def test_what_fails_while_it_is_written_is_read_again(at, monkeypatch):
 
     scan(NOON)
     assert Alert.objects.get().count == 1
+
+
+def test_what_is_acknowledged_while_it_is_scanned_stays_so(at, monkeypatch):
+    """The scan has read the alert already; nothing new has happened."""
+    at.rule()
+    at.fills()
+    scan(NOON)
+    advance, acting = scanning.advance, []
+
+    def slowly(*given):
+        if not acting:
+            acting.append(threading.Thread(target=acknowledges))
+            acting[0].start()
+            acting[0].join(1)  # it may have to wait for the scan
+        return advance(*given)
+
+    def acknowledges() -> None:
+        try:
+            services.acknowledge(at.owner)
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(scanning, "advance", slowly)
+    scan(NOON + HOUR)
+    acting[0].join(30)
+    alert = Alert.objects.get()
+    assert alert.acknowledged_at is not None and alert.read_at is not None
 
 
 def test_one_bot_that_fails_does_not_stop_the_others(at, monkeypatch):

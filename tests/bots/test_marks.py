@@ -10,7 +10,9 @@ from bots.domain.bot import BotStatus
 from bots.domain.stored_book import book_from
 from bots.ledger import DjangoLedger
 from bots.services import marking
+from llm.domain import Decision
 from market.domain.enums import OrderPurpose, OrderStatus
+from market.domain.evolve import evolve
 from market.errors import VenueUnavailable
 from risk.domain import Code
 from risk.models import RiskProfile
@@ -180,6 +182,49 @@ def test_what_was_read_while_somebody_wrote_is_never_written_back(monkeypatch) -
     desk.mark()
     resting = models.Order.objects.filter(status=OrderStatus.ACCEPTED)
     assert set(resting.values_list("purpose", flat=True)) == {"STOP", "TARGET"}
+
+
+def test_a_mark_does_not_act_on_a_look_at_the_market_from_before_somebody_worked(
+    monkeypatch,
+) -> None:
+    """It reads the bot and sees 106 while a cycle holds the desk, and is slow. The price falls, the cycle enters
+    at 100: for a position that was not there yet, 106 was no profit of 1 R."""
+    stored_record.forget()
+    RiskProfile.objects.filter(name="balanced").update(max_price_drift_bps=None)
+    [first] = buys().items
+    desk = paper_desk(
+        monkeypatch,
+        Decision(trader="literal", items=(evolve(first, symbol="OTHER/USDT:USDT"),)),
+        symbols=(SYMBOL, "OTHER/USDT:USDT"),
+        break_even_at_r=D(1),
+    )
+    desk.cycle("1")
+    read = [(name, getattr(marking, name)) for name in ("_at_stake", "_living_orders", "_look")]
+    known: dict = {}
+    release = DjangoLedger.release_desk
+
+    def released(ledger) -> None:
+        if not known:
+            bots = known["_at_stake"] = marking._at_stake(0, 1)
+            known["_living_orders"] = marking._living_orders([bot.pk for bot in bots])
+            known["_look"] = marking._look(bots)
+        release(ledger)
+
+    monkeypatch.setattr(DjangoLedger, "release_desk", released)
+    desk.trader.thinking = lambda: desk.tick("100")
+    desk.tick("106", by=MINUTE)
+    desk.cycle("2", buys())
+    for name, _ in read:
+        monkeypatch.setattr(marking, name, lambda *_, answer=known[name]: answer)
+    done = desk.mark()
+    stops = models.Order.objects.filter(symbol=SYMBOL, purpose=OrderPurpose.STOP)
+    assert [stop.trigger_price for stop in stops] == [D(95)]
+    assert done.marked == 0
+    for name, found in read:
+        monkeypatch.setattr(marking, name, found)
+    desk.tick("105", by=MINUTE)
+    assert desk.mark().marked == 1
+    assert desk.differences() == []
 
 
 def test_an_order_of_unknown_fate_is_asked_about(desk, monkeypatch) -> None:

@@ -12,7 +12,7 @@ from bots import enqueue as enqueuing
 from bots import models, services
 from bots.acts import ManualOrder
 from bots.domain.bot import BotMode, BotStatus, Schedule
-from bots.services import BotRefused, BotWish, NothingToResume, NotNow
+from bots.services import BotRefused, BotWish, NothingToResume, NotNow, creating
 from llm.domain import DecisionAction
 from market.domain.enums import OrderStatus, PositionSide
 from risk.models import RiskProfile
@@ -256,6 +256,24 @@ def test_an_order_by_hand_of_a_paused_bot_is_denied(desk) -> None:
     assert "BOT_NOT_ACTIVE" in services.perform_action(action.pk).result["denials"][0]
 
 
+def test_while_the_clock_is_held_still_a_decision_is_judged_on_the_account_as_it_is(desk) -> None:
+    """A machine's clock that was set back stands still for as long. Somebody buys by hand while the model thinks:
+    the bot's own entry would add to that."""
+    order = ManualOrder(
+        symbol=SYMBOL, side=PositionSide.LONG, notional=D(500), stop_price=D(95), target_price=D(110)
+    )  # fmt: skip
+
+    def buys_by_hand() -> None:
+        action = services.order_by_hand(desk.bot.pk, order, by=desk.bot.owner)
+        services.perform_action(action.pk)
+
+    desk.trader.thinking = buys_by_hand
+    record = desk.cycle("1", buys()).record
+    assert "ADD_NOT_ALLOWED" in str(record.verdict.denials)
+    assert models.Position.objects.get().quantity == D(5)
+    assert desk.differences() == []
+
+
 def test_a_bot_is_told_otherwise_but_leaves_no_position_behind(desk) -> None:
     desk.feed.traded = (*desk.feed.traded, replace(desk.feed.traded[0], symbol="OTHER/USDT:USDT"))
     desk.cycle("1", buys())
@@ -271,6 +289,27 @@ def test_a_bot_is_told_otherwise_but_leaves_no_position_behind(desk) -> None:
     desk.tick()
     assert desk.cycle("2", says(DecisionAction.CLOSE)).record.order_ids
     assert desk.differences() == []
+
+
+def test_a_bot_that_was_told_otherwise_meanwhile_is_not_told_on_what_it_was(
+    desk, monkeypatch
+) -> None:
+    """Each change makes sense alone: decisions each minute on its bars, or bars of three minutes. Together they
+    would make a bot that waits for bars which do not close when it is due."""
+    services.update_bot(desk.bot.pk, {"timeframe_seconds": 60}, by=desk.bot.owner)
+    checked = creating._checked
+
+    def meanwhile(bot):
+        monkeypatch.setattr(creating, "_checked", checked)
+        services.update_bot(desk.bot.pk, {"timeframe_seconds": 180}, by="another")
+        return checked(bot)
+
+    monkeypatch.setattr(creating, "_checked", meanwhile)
+    with pytest.raises(BotRefused, match="told otherwise meanwhile"):
+        services.update_bot(desk.bot.pk, {"interval_seconds": 60}, by=desk.bot.owner)
+    bot = models.Bot.objects.get()
+    assert (bot.interval_seconds, bot.timeframe_seconds) == (180, 180)
+    assert bot.schedule == Schedule.BAR_CLOSE
 
 
 def test_a_person_resumes_what_the_hard_drawdown_halted(desk) -> None:

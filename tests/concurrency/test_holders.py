@@ -154,6 +154,30 @@ def test_desk_lease_that_was_lost_can_neither_book_nor_claim_nor_release(scene):
     all_is_well(scene)
 
 
+def test_desk_lease_half_gone_is_renewed_before_the_venue_is_spoken_to(scene, settings):
+    """Something was told of the bot meanwhile, which moved the number of its events and nothing else."""
+    settings.DESK_LEASE_SECONDS = 30
+    with scene.open():
+        ledger = ledger_of(scene)
+        assert ledger.take_desk()
+        services.flatten_bot(scene.bot_id, by="a person")
+        ledger._lease.renewed_at -= 20
+        ledger.stay()
+        assert not ledger._lease.is_old()
+        ledger.release_desk()
+    all_is_well(scene)
+
+
+def test_desk_lease_that_was_lost_is_said_so_before_the_venue_is_spoken_to(scene):
+    with scene.open():
+        old = ledger_of(scene)
+        assert old.take_desk()
+        time.sleep(1.1)
+        assert ledger_of(scene).take_desk()
+        with pytest.raises(LeaseLost):
+            old.stay()
+
+
 def test_desk_lease_of_one_who_may_not_read_the_book_is_let_go(scene):
     with scene.open():
         ledger = ledger_of(scene)

@@ -6,9 +6,12 @@ from datetime import timedelta
 from decimal import Decimal as D
 
 import pytest
+import time_machine
+from django.utils import timezone
 
 from bots import models, services
 from bots.acts import ManualOrder
+from bots.ledger import DjangoLedger
 from bots.models import CycleStatus
 from market.domain.enums import PositionSide
 from tests.chaos.points import Points
@@ -162,3 +165,31 @@ def test_an_order_by_hand_whose_worker_died_is_not():
         assert (swept["lost_actions"], swept["sent_again"]) == (1, 0)
         assert services.perform_action(action.pk) is None
     assert models.ManualAction.objects.get().status == "FAILED"
+
+
+def test_an_order_by_hand_that_has_failed_does_not_leave(monkeypatch):
+    """Its worker slept before it claimed. The sweep has said that it failed: whoever asked may have asked again."""
+    scene = open_scene("the bot")
+    wish = ManualOrder(
+        symbol=SYMBOL,
+        side=PositionSide.LONG,
+        notional=D(500),
+        stop_price=D(95),
+        target_price=D(110),
+    )
+    claim, swept = DjangoLedger.claim, []
+
+    def late(ledger, orders):
+        with time_machine.travel(timezone.now() + timedelta(minutes=3)):
+            swept.append(services.sweep()["lost_actions"])
+            return claim(ledger, orders)
+
+    with scene.open():
+        action = services.order_by_hand(scene.bot_id, wish, by="a person")
+        monkeypatch.setattr(DjangoLedger, "claim", late)
+        services.perform_action(action.pk)
+    assert swept == [1]
+    assert models.ManualAction.objects.get().status == "FAILED"
+    assert {order.status for order in orders_of(scene)} == {"DENIED"}
+    assert not models.Position.objects.exists()
+    all_is_well(scene)

@@ -7,7 +7,7 @@ came first has left and is named in the answer, one that comes later finds the b
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
@@ -93,9 +93,10 @@ def resume(
     reason: str = "",
 ) -> tuple[models.TradingHalt, ...]:
     """End the halts of exactly this scope; a bot stays halted while a wider one covers it. Resuming one
-    bot also ends what its hard drawdown has halted. Who and why stand in the audit trail. Raises
-    NothingToResume, DeskBusy, VenueUnavailable."""
+    bot also ends what its hard drawdown has halted, first of all: while that can't be done, nothing is resumed.
+    Who and why stand in the audit trail. Raises NothingToResume, DeskBusy, VenueUnavailable."""
     label = by.email if isinstance(by, User) else by
+    resumed = bot_id is not None and _resume_breakers(bot_id, by, reason)
     with transaction.atomic():
         ended = tuple(
             models.TradingHalt.objects.select_for_update().filter(
@@ -116,16 +117,15 @@ def resume(
             free = _in_scope(bot_id, user).exclude(_covered())
             ids = tuple(free.values_list("pk", flat=True))
             _change(ids, is_halted=False, act="resume", reason=reason, by=label)
-    resumed = bot_id is not None and _resume_breakers(bot_id, by, reason)
     if not ended and not resumed:
         raise NothingToResume("nothing is halted here")
     return ended
 
 
 def _resume_breakers(bot_id: UUID, by: User | str, reason: str) -> bool:
-    """End what breakers hold back; the venue is asked only where they do."""
-    state = models.BotState.objects.filter(bot=bot_id)
-    if not state.exclude(trading_state=TradingState.ACTIVE).exists():
+    """End what the hard drawdown has halted; the venue is asked only where it has."""
+    state = models.BotState.objects.filter(bot=bot_id, trading_state=TradingState.HALTED)
+    if not state.exists():
         return False
     running = runtime.open_desk(runtime.load_bot(bot_id), decides=False)
     if not acts.resume_breakers(running.desk):
@@ -159,6 +159,16 @@ def _covered() -> Exists:
 def is_covered(bot: models.Bot) -> bool:
     """True while a halt covers this bot: one made after the halt, too."""
     return models.Bot.objects.filter(_covered(), pk=bot.pk).exists()
+
+
+def wait_for_halts() -> None:
+    """Let a halt that is being made come wholly before the starts of this transaction, or wholly after them: it
+    does not see a bot that was made since it looked, and its row is not to be seen yet. Called before any bot is
+    locked. SQLite has one writer at a time as it is."""
+    if connection.vendor == "postgresql":
+        table = connection.ops.quote_name(models.TradingHalt._meta.db_table)
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {table} IN SHARE MODE")
 
 
 def _change(ids: tuple[UUID, ...], *, is_halted: bool, act: str, reason: str, by: str) -> None:

@@ -17,7 +17,7 @@ from market.domain.enums import OrderPurpose, PositionSide
 from market.domain.numbers import ONE
 from market.errors import VenueUnavailable
 from risk import breakers
-from risk.domain import OrderIntent, Requester, RiskContext
+from risk.domain import OrderIntent, Requester, RiskContext, TradingState
 from risk.engine import review
 from risk.sizing import EntryWish, size_entry
 
@@ -118,15 +118,15 @@ def order_by_hand(desk: Desk, wish: ManualOrder, origin: str) -> Ordered:
 
 
 def resume_breakers(desk: Desk) -> bool:
-    """Let a bot that its hard drawdown halted trade again, its peak at what it is worth now; False when
-    there was nothing to resume. Raises DeskBusy, LeaseLost, VenueUnavailable."""
+    """Let a bot that its hard drawdown halted trade again, its peak at what it is worth now; False when it was
+    not: what only reduces clears by itself, and keeps its peak. Raises DeskBusy, LeaseLost, VenueUnavailable."""
     if not desk.ledger.take_desk():
         raise DeskBusy("the bot is busy: try again in a moment")
     try:
         now = desk.clock.now()
         seen = observe(desk, now, may_ask=False)
         state = desk.ledger.book.breakers
-        if not state.reasons:
+        if state.state is not TradingState.HALTED:
             return False
         nav = state.last_nav if seen.equity is None else seen.equity
         desk.ledger.set_breakers(breakers.resume(state, nav, now))

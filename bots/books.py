@@ -11,7 +11,15 @@ from itertools import chain
 from typing import Any
 
 from bots import models, rows
-from bots.domain.book import Book, Folded, fold_adjustment, fold_fills, fold_funding, fold_money
+from bots.domain.book import (
+    Book,
+    Folded,
+    entry_counted,
+    fold_adjustment,
+    fold_fills,
+    fold_funding,
+    fold_money,
+)
 from bots.domain.bot import BotConfig
 from bots.domain.entries import EntryKind
 from bots.domain.stored_book import book_from, book_text
@@ -114,9 +122,7 @@ def _fold_fill_row(
     if order is not None and order.purpose is OrderPurpose.ENTRY:
         if order.client_order_id not in entered:
             entered.add(order.client_order_id)
-            day = config.local_day(row.at)
-            before = book.entries_today if book.day == day else 0
-            changes = {"day": day, "entries_today": before + 1}
+            changes = entry_counted(book, config.local_day(row.at))
     return fold_fills(book, fill, order, instrument, (), changes)
 
 

@@ -167,8 +167,9 @@ def _judge(
 
 
 def obey_breakers(desk: Desk, seen: Observation) -> None:
-    """A hard breach closes everything without asking: entries are cancelled, positions begin closing."""
-    if not seen.breakers.flatten:
+    """A hard breach closes everything without asking: entries are cancelled, positions begin closing. As long as
+    it is HALTED, so that an entry which fills late is closed like the others."""
+    if seen.state is not TradingState.HALTED:
         return
     for order in tuple(desk.ledger.book.open_orders.values()):
         if order.purpose is OrderPurpose.ENTRY and order.is_open:

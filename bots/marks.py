@@ -71,7 +71,7 @@ def value_quietly(
     if equity is None or result.tripped or result.cleared or result.flatten:
         return False, None
     recent = Recent.from_text(bot.state.recent)
-    if config.local_day(seen.as_of) != recent.day:
+    if config.local_day(seen.as_of) > recent.day:
         return False, None
     is_due = recent.point_at is None or seen.as_of - recent.point_at >= every
     if not is_due and _remembers_the_same(result.state, book.breakers):

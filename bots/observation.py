@@ -217,7 +217,7 @@ def risk_context(desk: Desk, seen: Observation, prompt_snapshot: MarketSnapshot)
         protection=held_protection(desk),
         unusable=_unusable(desk, seen.snapshot),
         tempo=Tempo(
-            entries_today=book.entries_today if book.day == desk.bot.local_day(seen.now) else 0,
+            entries_today=book.entries_today if book.day >= desk.bot.local_day(seen.now) else 0,
             stopped_at=book.stopped_at,
         ),
         groups=desk.groups,

@@ -3,7 +3,8 @@
 Each breaker is a reason; the state follows from the reasons held: HARD_DRAWDOWN is HALTED, any other
 is REDUCING, none is ACTIVE. Drawdown is measured from its own peak (the soft one starts over after its
 cooldown, the hard one when a person resumes), the day's loss from the last NAV before
-the owner's midnight. A breaker trips *at* its threshold. A NAV that rests on implausible marks is not
+the owner's midnight. A day begins once: neither a clock that lags nor an owner who moves west makes the loss
+of one be forgotten. A breaker trips *at* its threshold. A NAV that rests on implausible marks is not
 looked at, and one tick past the hard drawdown flattens nothing: it takes two beats.
 
 A quiet beat (nothing trips, clears or is due) only moves the peak, the last NAV and the flat time, so a
@@ -135,7 +136,7 @@ def _is_quiet(state: BreakerState, given: BreakerInput, limits: Limits) -> bool:
     """Nothing is held, counted or out of the ordinary, and NAV is above every threshold."""
     if state.reasons or given.is_stale or not given.is_plausible:
         return False
-    if given.local_day != state.day or state.counted_day != state.day:
+    if given.local_day > state.day or state.counted_day < state.day:
         return False
     if state.hard_breach_beats or state.stale_beats or not state.day_open_nav:
         return False
@@ -222,11 +223,11 @@ def _full_beat(state: BreakerState, given: BreakerInput, limits: Limits) -> Brea
 
 def _on_day(state: BreakerState, given: BreakerInput) -> BreakerState:
     """A new local day starts at the last NAV before it and drops the reasons of the old one."""
-    if given.local_day != state.day:
+    if given.local_day > state.day:
         opened = state.last_nav if state.day or not given.is_plausible else given.nav
         reasons = state.reasons - OF_A_DAY
         state = replace(state, day=given.local_day, day_open_nav=opened, reasons=reasons)
-    if state.counted_day != state.day:
+    if state.counted_day < state.day:
         state = replace(state, counted_day=state.day, llm_cost_today=ZERO, funding_today=ZERO)
     return state
 
@@ -377,7 +378,7 @@ def on_funding(state: BreakerState, amount: Decimal, local_day: str | None = Non
 
 def _counting(state: BreakerState, local_day: str | None) -> BreakerState:
     day = local_day or state.day
-    if day == state.counted_day:
+    if day <= state.counted_day:  # told late: it counts to the day under way, and resets nothing
         return state
     return replace(state, counted_day=day, llm_cost_today=ZERO, funding_today=ZERO)
 

@@ -178,9 +178,16 @@ def fold_order_report(
         return Folded(evolve(book, open_orders=orders), order=moved, notices=notices)
     changes: dict[str, object] = {"open_orders": orders}
     if moved.purpose is OrderPurpose.ENTRY and not order.filled_quantity:
-        entries = book.entries_today if book.day == day else 0
-        changes |= {"day": day, "entries_today": entries + 1}
+        changes |= entry_counted(book, day)
     return fold_fills(book, report.fill, moved, instrument, notices, changes)
+
+
+def entry_counted(book: Book, day: str) -> dict[str, object]:
+    """What changes in the book when an entry fills on the owner's `day`. One told late, of a day that is over,
+    counts to the day under way: the entries of a day are never forgotten."""
+    if day > book.day:
+        return {"day": day, "entries_today": 1}
+    return {"entries_today": book.entries_today + 1}
 
 
 def fold_contradiction(

@@ -117,8 +117,8 @@ def standing_of(bot: models.Bot) -> Standing:
         instruments=instruments,
         prices={symbol: (row.mark_price, row.at) for symbol, row in seen.items()},
         today=today_of((stand,), midnight(bot.owner.time_zone, now))[bot.pk],
-        counts_today=breakers.counted_day == today,
-        is_today=book.day == today,
+        counts_today=breakers.counted_day >= today,
+        is_today=book.day >= today,
     )
 
 

@@ -93,7 +93,8 @@ def check_request_id(request_id: str) -> None:
 
 
 def flatten_for_halt(bot_id: UUID, halt_id: int, *, by: User | str) -> models.ManualAction | None:
-    """Ask for a bot to be flattened because of a halt, once; None when that was asked before."""
+    """Ask for a bot to be flattened because of a halt; None while that is under way. One that was done is asked
+    for again: a fill came late."""
     with transaction.atomic():
         action, is_new = models.ManualAction.objects.get_or_create(
             bot_id=bot_id,
@@ -104,10 +105,13 @@ def flatten_for_halt(bot_id: UUID, halt_id: int, *, by: User | str) -> models.Ma
                 "requested_at": timezone.now(),
             },
         )
-        if is_new:
-            _tell(action)
-            enqueue("bots.perform_action", action_id=str(action.pk))
-    return action if is_new else None
+        done = models.ManualAction.objects.filter(pk=action.pk, status=ActionStatus.DONE)
+        if not is_new and not done.update(status=ActionStatus.PENDING, done_at=None):
+            return None
+        action.refresh_from_db()
+        _tell(action)
+        enqueue("bots.perform_action", action_id=str(action.pk))
+    return action
 
 
 def perform_action(action_id: UUID) -> models.ManualAction | None:

@@ -7,20 +7,19 @@ came first has left and is named in the answer, one that comes later finds the b
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from bots import acts, models, runtime, wake
 from bots.domain.bot import BotStatus
 from bots.domain.events import EventKind
-from bots.leases import covered
 from bots.models import HaltScope
 from bots.services.acting import flatten_for_halt
 from market.domain.enums import OrderPurpose, OrderStatus
 from risk.domain import TradingState
 from tradingagent.accounts.models import User
-from tradingagent.accounts.services import SYSTEM, audit
+from tradingagent.accounts.services import audit
 
 IN_FLIGHT = (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
 
@@ -71,18 +70,7 @@ def halt(
 
 
 def complete_halts() -> int:
-    """Flag the bots that were made and started while a halt was being made, and ask for the flattens that a halt
-    wanted and nobody asked for: it died, or a fill came late; how many flattens."""
-    missed = models.Bot.objects.filter(
-        covered(), status__in=[BotStatus.ACTIVE, BotStatus.PAUSED], is_halted=False
-    )
-    with transaction.atomic():
-        there = missed.filter(
-            pk__in=lock_in_order(missed)
-        )  # looked at again: one may be resumed by now
-        ids = tuple(there.values_list("pk", flat=True))
-        if ids:
-            _change(ids, is_halted=True, act="halt", reason="covered by a halt", by=SYSTEM)
+    """Ask for the flattens that a halt wanted and nobody asked for: it died, or a fill came late; how many."""
     wanted = models.TradingHalt.objects.filter(flatten=True, resumed_at__isnull=True)
     return sum(len(_flatten(row, row.halted_by)) for row in wanted.select_related("user"))
 
@@ -105,9 +93,10 @@ def resume(
     reason: str = "",
 ) -> tuple[models.TradingHalt, ...]:
     """End the halts of exactly this scope; a bot stays halted while a wider one covers it. Resuming one
-    bot also ends what its hard drawdown has halted. Who and why stand in the audit trail. Raises
-    NothingToResume, DeskBusy, VenueUnavailable."""
+    bot also ends what its hard drawdown has halted, first of all: while that can't be done, nothing is resumed.
+    Who and why stand in the audit trail. Raises NothingToResume, DeskBusy, VenueUnavailable."""
     label = by.email if isinstance(by, User) else by
+    resumed = bot_id is not None and _resume_breakers(bot_id, by, reason)
     with transaction.atomic():
         ended = tuple(
             models.TradingHalt.objects.select_for_update().filter(
@@ -124,20 +113,19 @@ def resume(
         if ended:
             lock_in_order(
                 _in_scope(bot_id, user)
-            )  # a halt that is being made has to wait, or has been made
-            free = _in_scope(bot_id, user).exclude(covered())
+            )  # a halt that is made has to wait, or has been made
+            free = _in_scope(bot_id, user).exclude(_covered())
             ids = tuple(free.values_list("pk", flat=True))
             _change(ids, is_halted=False, act="resume", reason=reason, by=label)
-    resumed = bot_id is not None and _resume_breakers(bot_id, by, reason)
     if not ended and not resumed:
         raise NothingToResume("nothing is halted here")
     return ended
 
 
 def _resume_breakers(bot_id: UUID, by: User | str, reason: str) -> bool:
-    """End what breakers hold back; the venue is asked only where they do."""
-    state = models.BotState.objects.filter(bot=bot_id)
-    if not state.exclude(trading_state=TradingState.ACTIVE).exists():
+    """End what the hard drawdown has halted; the venue is asked only where it has."""
+    state = models.BotState.objects.filter(bot=bot_id, trading_state=TradingState.HALTED)
+    if not state.exists():
         return False
     running = runtime.open_desk(runtime.load_bot(bot_id), decides=False)
     if not acts.resume_breakers(running.desk):
@@ -162,9 +150,25 @@ def _in_scope(bot_id: UUID | None, user: User | None) -> QuerySet[models.Bot]:
     return bots if user is None else bots.filter(owner=user)
 
 
+def _covered() -> Exists:
+    """A halt that is still in force covers the bot."""
+    covers = Q(scope=HaltScope.ALL) | Q(bot=OuterRef("pk")) | Q(user=OuterRef("owner"))
+    return Exists(models.TradingHalt.objects.filter(covers, resumed_at__isnull=True))
+
+
 def is_covered(bot: models.Bot) -> bool:
     """True while a halt covers this bot: one made after the halt, too."""
-    return models.Bot.objects.filter(covered(), pk=bot.pk).exists()
+    return models.Bot.objects.filter(_covered(), pk=bot.pk).exists()
+
+
+def wait_for_halts() -> None:
+    """Let a halt that is being made come wholly before the starts of this transaction, or wholly after them: it
+    does not see a bot that was made since it looked, and its row is not to be seen yet. Called before any bot is
+    locked. SQLite has one writer at a time as it is."""
+    if connection.vendor == "postgresql":
+        table = connection.ops.quote_name(models.TradingHalt._meta.db_table)
+        with connection.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {table} IN SHARE MODE")
 
 
 def _change(ids: tuple[UUID, ...], *, is_halted: bool, act: str, reason: str, by: str) -> None:

@@ -15,6 +15,7 @@ from bots.alerts.domain import AlertKind, Direction, Severity
 from bots.alerts.models import Alert, AlertCursor, Delivery
 from bots.alerts.scanning import scan
 from bots.alerts.services import default_rules
+from bots.alerts.timing import advance
 from bots.domain.bot import BotStatus
 from bots.domain.events import EventKind
 from market.models import LatestPrice
@@ -132,7 +133,7 @@ def test_what_is_acknowledged_while_it_is_scanned_stays_so(at, monkeypatch):
     at.rule()
     at.fills()
     scan(NOON)
-    advance, acting = scanning.advance, []
+    acting: list[threading.Thread] = []
 
     def slowly(*given):
         if not acting:
@@ -147,7 +148,7 @@ def test_what_is_acknowledged_while_it_is_scanned_stays_so(at, monkeypatch):
         finally:
             connection.close()
 
-    monkeypatch.setattr(scanning, "advance", slowly)
+    monkeypatch.setattr("bots.alerts.scanning.advance", slowly)
     scan(NOON + HOUR)
     acting[0].join(30)
     alert = Alert.objects.get()
@@ -157,9 +158,9 @@ def test_what_is_acknowledged_while_it_is_scanned_stays_so(at, monkeypatch):
 def test_one_bot_that_fails_does_not_stop_the_others(at, monkeypatch):
     others = [paper_bot(owner=at.owner, name=f"other {number}") for number in range(3)]
     at.rule()
+    write = scanning._write
     for bot in (at.bot, *others):
         at.fills(bot=bot)
-    write = scanning._write
 
     def fails(look, found):
         if look.bot.pk == others[1].pk:

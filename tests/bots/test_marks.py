@@ -10,13 +10,13 @@ from bots.domain.bot import BotStatus
 from bots.domain.stored_book import book_from
 from bots.ledger import DjangoLedger
 from bots.services import marking
-from llm.domain import Decision
+from llm.domain import Decision, DecisionAction
 from market.domain.enums import OrderPurpose, OrderStatus
 from market.domain.evolve import evolve
 from market.errors import VenueUnavailable
 from risk.domain import Code
 from risk.models import RiskProfile
-from tests.bots.desks import buys
+from tests.bots.desks import buys, says
 from tests.bots.paper_desks import paper_bot, paper_desk
 from tests.scenarios.tables import SYMBOL
 
@@ -97,6 +97,67 @@ def test_a_breaker_trips_between_decisions(desk) -> None:
     desk.tick("97")
     assert desk.mark().marked == 1
     assert desk.state.trading_state == "REDUCING"
+    assert Code.SOFT_DRAWDOWN in breakers(desk).reasons
+
+
+@pytest.mark.parametrize(
+    ("limits", "beats", "code"),
+    [
+        ({"max_daily_loss_fraction": D("0.002")}, 1, Code.DAILY_LOSS),
+        ({"max_stale_beats": 3}, 3, Code.STALE_DATA),
+    ],
+)
+def test_the_other_breakers_trip_between_decisions_too(desk, limits, beats, code) -> None:
+    RiskProfile.objects.filter(name="balanced").update(**limits)
+    if code is Code.STALE_DATA:
+        desk.feed.unusable[SYMBOL] = "the quote is old"
+    for _ in range(beats):
+        assert breakers(desk).reasons == frozenset()
+        desk.tick("97")
+        desk.mark()
+    assert breakers(desk).reasons == {code}
+    assert desk.state.trading_state == "REDUCING"
+    told = models.Event.objects.filter(kind="NOTICE", payload__kind="BREAKER_TRIPPED")
+    assert [event.payload["text"] for event in told] == [code]
+    desk.feed.unusable.clear()
+    desk.tick("100")
+    desk.trader.answers.append(says(DecisionAction.CLOSE))
+    desk.cycle("close")  # a close passes under any of them
+    assert not models.Position.objects.exists()
+
+
+def test_a_soft_drawdown_between_decisions_asks_close_or_keep_at_once(desk, monkeypatch) -> None:
+    sent: list[dict] = []
+    monkeypatch.setattr(
+        marking, "enqueue", lambda name, **told: sent.append({"name": name, **told})
+    )
+    RiskProfile.objects.filter(name="balanced").update(
+        soft_drawdown_fraction=D("0.002"), hard_drawdown_fraction=D("0.9")
+    )
+    for _ in range(3):
+        desk.tick("97")
+        desk.mark()
+    [asked] = sent  # once, however many beats stand below it
+    assert (asked.pop("name"), asked["bot_id"]) == ("bots.run_cycle", str(desk.bot.pk))
+    desk.trader.answers.append(says(DecisionAction.CLOSE))
+    services.run_requested(desk.bot.pk, asked["request_id"])
+    assert desk.trader.views[-1].emergency == Code.SOFT_DRAWDOWN
+    assert not models.Position.objects.exists()
+    desk.tick("97")
+    desk.cycle("next", buys())
+    assert desk.trader.views[-1].emergency is None
+    assert not models.Position.objects.exists()
+
+
+@pytest.mark.parametrize("status", [BotStatus.PAUSED, BotStatus.DRAFT])
+def test_nobody_is_asked_for_a_bot_that_decides_nothing(desk, monkeypatch, status) -> None:
+    monkeypatch.setattr(marking, "enqueue", lambda *_, **__: pytest.fail("it was asked"))
+    models.Bot.objects.update(status=status)
+    RiskProfile.objects.filter(name="balanced").update(
+        soft_drawdown_fraction=D("0.002"), hard_drawdown_fraction=D("0.9")
+    )
+    desk.tick("97")
+    desk.mark()
     assert Code.SOFT_DRAWDOWN in breakers(desk).reasons
 
 

@@ -66,8 +66,8 @@ class ScriptedTrader:
         if scene.thinking is not None:
             scene.thinking()
         answer = Completion(text="{}", model="scripted", cost=COST)
-        items = scene.decision.items if scene.decision else ()
-        return Decision(trader=self.name, items=items, completions=(answer,))
+        said = scene.decision or Decision(trader=self.name)
+        return replace(said, trader=self.name, completions=(answer,))
 
 
 @dataclass

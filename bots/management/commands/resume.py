@@ -20,11 +20,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         add_scope(parser, users=True)
+        parser.add_argument("--reason", default="", help="why now; kept in the audit trail")
 
     def handle(self, *_: Any, **options: Any) -> None:
         scope = scope_of(options)
         with refusals_as_errors():
-            ended = services.resume(by=COMMAND, bot_id=scope.bot_id, user=scope.user)
+            ended = services.resume(
+                by=COMMAND, bot_id=scope.bot_id, user=scope.user, reason=options["reason"]
+            )
         for halt in ended:
             self.stdout.write(f"{scope}: ended the {halt} ({halt.reason})")
         if not ended:

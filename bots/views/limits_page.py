@@ -122,17 +122,19 @@ def try_limits(request: HttpRequest, risk_id: int) -> HttpResponse:
     row, user = _seen(request, risk_id), signed_in(request)
     if row.raw:
         raise Http404("a raw profile judges no entry")
-    form = SizingForm(request.GET if "symbol" in request.GET else None)
+    is_asked = "symbol" in request.GET
+    form = (
+        SizingForm(user, request.GET) if is_asked else SizingForm(user, initial=request.GET.dict())
+    )
     context = {"form": form, "row": row, "name": profile_name(row)}
     if form.is_bound and form.is_valid():
-        sight = services.Sight(venue=form.cleaned_data["venue"])
-        capital, limits = form.cleaned_data["capital"], row.limits()
+        limits = row.limits()
         try:
-            found = services.what_if(limits, form.wish(), sight, capital, user.time_zone)
+            found = services.what_if(limits, form.asked(), form.holder())
             context |= sized_context(found, limits)
         except REFUSALS as refusal:
             text = str(refusal) or "the market can't be read now"
-            context["failure"] = f"{text[:1].upper()}{text[1:]}."
+            context["failure"] = f"{text[:1].upper()}{text[1:].rstrip('.')}."
     return render(request, "try_limits.html", context)
 
 

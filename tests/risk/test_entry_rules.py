@@ -261,6 +261,17 @@ def test_slippage_of_the_expected_fill(side):
 
 
 @SIDES
+def test_slippage_is_measured_from_our_side_of_the_book(side):
+    """The spread is another limit's: a long pays the ask, a short gets the bid, and neither slips by that."""
+    wide = {LONG: quote(bid=D(98)), SHORT: quote(ask=D(102))}[side]
+    at, beyond = (mirrored(p, side) for p in ("100.25", "100.26"))
+    where, limits = context(quotes={BTC: wide}), {"max_slippage_bps": D(25)}
+
+    assert code_of(entry(side, reference_price=at), where, **limits) is None
+    assert code_of(entry(side, reference_price=beyond), where, **limits) is Code.SLIPPAGE
+
+
+@SIDES
 def test_stop_present(side):
     with_stop = entry(side, stop_price=mirrored(95, side))
 

@@ -17,6 +17,7 @@ from market.domain.enums import OrderPurpose
 from market.domain.numbers import ZERO
 from market.domain.orders import OPEN_STATUSES, Order
 from risk.account import AccountCaps, Stake, review_account
+from risk.domain import Code, Denial
 from risk.models import AccountLimits
 
 UNKNOWN = Decimal("Infinity")
@@ -47,6 +48,15 @@ class AccountCheck:
         row = AccountLimits.objects.select_for_update().filter(user_id=self._owner_id).first()
         if row is None or entry is None:
             return None
+        denial = self._judge(row, entry, orders)
+        return None if denial is None else str(denial)
+
+    def ask(self, entry: Order) -> Denial | None:
+        """What would be said to an entry now. It locks nothing, so it is an answer for people only."""
+        row = AccountLimits.objects.filter(user_id=self._owner_id).first()
+        return None if row is None else self._judge(row, entry, (entry,))
+
+    def _judge(self, row: AccountLimits, entry: Order, orders: Sequence[Order]) -> Denial | None:
         caps = AccountCaps(
             exposure_per_asset=row.max_exposure_per_asset,
             gross_exposure=row.max_gross_exposure,
@@ -63,15 +73,18 @@ class AccountCheck:
             else entry.quantity * size * price
         )
         if notional is None:
-            return "ACCOUNT_GROSS_EXPOSURE an order at market that names no price can't be valued"
+            return Denial(
+                symbol=entry.symbol,
+                code=Code.ACCOUNT_GROSS_EXPOSURE,
+                context={"reason": "an order at market that names no price can't be valued"},
+            )
         wanted = Stake(base=base, notional=notional, margin=notional / entry.leverage)
         known = {} if price is None else {base: price}
         # First what is under way, then what is held: a fill in between is counted twice, never missed.
         under_way = self._under_way(known, orders)
         stakes = [*under_way, *self._held(known)]
         lost = self._lost_today() if caps.daily_loss is not None else ZERO
-        denial = review_account(wanted, stakes, lost, caps, entry.symbol)
-        return None if denial is None else str(denial)
+        return review_account(wanted, stakes, lost, caps, entry.symbol)
 
     def _held(self, known: dict[str, Decimal]) -> list[Stake]:
         found = models.Position.objects.filter(bot__owner_id=self._owner_id).only(

@@ -344,20 +344,24 @@ def _field_of(name: str) -> forms.Field:
     )
 
 
-class CopyForm(forms.Form):
-    """What a copy is called."""
+class NameForm(forms.Form):
+    """What a profile is called. `row`: the one that is called otherwise; None: one that is not there yet."""
 
     name = forms.CharField(max_length=80, help_text="What you call it; bots show it.")
 
-    def __init__(self, user: User, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(self, user: User, data: Any = None, *, row: RiskProfile | None = None) -> None:
+        super().__init__(data, initial={} if row is None else {"name": row.name})
         self.user = user
+        self.row = row
 
     def clean_name(self) -> str:
         name = str(self.cleaned_data["name"]).strip()
         if name.lower() in PROFILES:
             raise ValidationError("A preset is called so: give it a name of its own.")
-        if RiskProfile.objects.filter(owner=self.user, name=name).exists():
+        others = RiskProfile.objects.filter(owner=self.user, name=name)
+        if self.row is not None:
+            others = others.exclude(pk=self.row.pk)
+        if others.exists():
             raise ValidationError("You have a profile of this name already.")
         return name
 

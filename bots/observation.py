@@ -16,7 +16,7 @@ from bots.domain.bot import BotConfig
 from bots.domain.entries import Notice, NoticeKind
 from bots.reconciliation import resolve_orders
 from market.domain.account import Account, MissingMark
-from market.domain.data import MarketSnapshot, Quote
+from market.domain.data import InstrumentSnapshot, MarketSnapshot, Quote
 from market.domain.enums import OrderPurpose, OrderStatus, OrderType, PositionSide, TimeInForce
 from market.domain.evolve import evolve
 from market.domain.instruments import Instrument
@@ -198,8 +198,31 @@ def is_plausible(quote: Quote | None) -> bool:
 
 def risk_context(desk: Desk, seen: Observation, prompt_snapshot: MarketSnapshot) -> RiskContext:
     """What the veto judges in: the account and quotes of `seen`, and the marks that the trader saw."""
-    book = desk.ledger.book
-    state, reason = _effective_state(desk, seen)
+    return context_of(
+        desk.bot,
+        desk.ledger.book,
+        seen,
+        prompt_snapshot,
+        instruments=desk.instruments,
+        limits=desk.limits,
+        groups=desk.groups,
+        may_open=desk.ledger.may_open(),
+    )
+
+
+def context_of(
+    bot: BotConfig,
+    book: Book,
+    seen: Observation,
+    prompt_snapshot: MarketSnapshot,
+    *,
+    instruments: Mapping[str, Instrument],
+    limits: Limits,
+    groups: Mapping[str, str],
+    may_open: bool,
+) -> RiskContext:
+    """The same of a book that nobody has taken a desk for. Pure."""
+    state, reason = _effective_state(seen, may_open=may_open)
     return RiskContext(
         now=seen.now,
         state=state,
@@ -212,26 +235,26 @@ def risk_context(desk: Desk, seen: Observation, prompt_snapshot: MarketSnapshot)
             for item in prompt_snapshot.instruments
             if item.quote is not None
         },
-        instruments=desk.instruments,
-        resting_entries=resting_entries(desk),
-        protection=held_protection(desk),
-        unusable=_unusable(desk, seen.snapshot),
+        instruments=instruments,
+        resting_entries=_resting_entries(book),
+        protection=_held_protection(book),
+        unusable=_unusable(book, seen.snapshot),
         tempo=Tempo(
-            entries_today=book.entries_today if book.day >= desk.bot.local_day(seen.now) else 0,
+            entries_today=book.entries_today if book.day >= bot.local_day(seen.now) else 0,
             stopped_at=book.stopped_at,
         ),
-        groups=desk.groups,
-        atr=_atr(desk, seen.snapshot),
+        groups=groups,
+        atr=_atr(limits, seen.snapshot),
         next_funding={
             item.symbol: item.next_funding_at
             for item in seen.snapshot.instruments
             if item.next_funding_at is not None
         },
-        time_zone=desk.bot.time_zone,
+        time_zone=bot.time_zone,
     )
 
 
-def _effective_state(desk: Desk, seen: Observation) -> tuple[TradingState, Code | None]:
+def _effective_state(seen: Observation, *, may_open: bool) -> tuple[TradingState, Code | None]:
     """The breakers' state, held to REDUCING when something else forbids opening. Fail closed."""
     state = seen.breakers.state
     if state.state is not TradingState.ACTIVE:
@@ -240,14 +263,14 @@ def _effective_state(desk: Desk, seen: Observation) -> tuple[TradingState, Code 
         return TradingState.REDUCING, Code.VENUE_UNKNOWN
     if seen.equity is None:
         return TradingState.REDUCING, Code.STALE_DATA
-    if not desk.ledger.may_open():
+    if not may_open:
         return TradingState.REDUCING, Code.BOT_NOT_ACTIVE
     return TradingState.ACTIVE, None
 
 
-def resting_entries(desk: Desk) -> tuple[RestingEntry, ...]:
+def _resting_entries(book: Book) -> tuple[RestingEntry, ...]:
     """Entries that may still fill: they count as exposure."""
-    orders = desk.ledger.book.open_orders
+    orders = book.open_orders
     if not orders:
         return ()
     return tuple(
@@ -273,9 +296,8 @@ def _rests(order: Order) -> bool:
     )
 
 
-def held_protection(desk: Desk) -> Mapping[str, HeldProtection]:
+def _held_protection(book: Book) -> Mapping[str, HeldProtection]:
     """What rests for each open position now."""
-    book = desk.ledger.book
     held = {}
     for symbol, position in book.positions.items():
         plan = book.plans.get(symbol)
@@ -287,8 +309,7 @@ def held_protection(desk: Desk) -> Mapping[str, HeldProtection]:
     return held
 
 
-def _unusable(desk: Desk, snapshot: MarketSnapshot) -> Mapping[str, str]:
-    book = desk.ledger.book
+def _unusable(book: Book, snapshot: MarketSnapshot) -> Mapping[str, str]:
     reasons = {
         item.symbol: item.unusable for item in snapshot.instruments if item.unusable is not None
     }
@@ -299,13 +320,15 @@ def _unusable(desk: Desk, snapshot: MarketSnapshot) -> Mapping[str, str]:
     return reasons
 
 
-def _atr(desk: Desk, snapshot: MarketSnapshot) -> Mapping[str, Decimal]:
+def _atr(limits: Limits, snapshot: MarketSnapshot) -> Mapping[str, Decimal]:
     """ATR(14) per symbol, read only where a rule needs it."""
-    if not desk.limits.min_hold:
+    if not limits.min_hold:
         return {}
-    values = {}
-    for item in snapshot.instruments:
-        value = indicator_book(item.candles).last("atr", ATR_PERIOD)
-        if value == value:  # not NaN: warmed up
-            values[item.symbol] = Decimal(str(value))
-    return values
+    found = ((item.symbol, atr_of(item)) for item in snapshot.instruments)
+    return {symbol: value for symbol, value in found if value is not None}
+
+
+def atr_of(seen: InstrumentSnapshot) -> Decimal | None:
+    """ATR(14) of the closed candles in sight, in price units; None while they are too few."""
+    value = indicator_book(seen.candles).last("atr", ATR_PERIOD)
+    return Decimal(str(value)) if value == value else None  # NaN: not warmed up

@@ -17,6 +17,7 @@ from django.db.models import F, Q
 from market.domain.canonical import canonical_bytes
 from market.domain.numbers import ONE
 from market.fields import AmountField
+from risk.catalogue import ACCOUNT_RULES, RULES
 from risk.domain import InvalidLimits, Limits
 from risk.profiles import SENTENCES
 from tradingagent.accounts.access import register
@@ -57,9 +58,17 @@ def _ranges() -> list[models.BaseConstraint]:
     ]
 
 
+_UNITS: Final = {"time": "hours:minutes:seconds", "s": "seconds", "bps": "basis points"}
+_NO_UNIT: Final = ("yes or no", "symbols", "owner's calendar")
+
+
 def _help(name: str) -> str:
-    sentence = SENTENCES[name][0] + "."
-    return f"{sentence} Hours:minutes:seconds." if name in _DURATIONS else sentence
+    """What the limit says, and the unit of its column where it has one."""
+    sentence, unit = SENTENCES[name][0], "× equity" if name == "size" else RULES[name].unit
+    if unit in _NO_UNIT:
+        return f"{sentence}."
+    shown = f"{unit}, 0 to 1" if unit.startswith("share") else _UNITS.get(unit, unit)
+    return f"{sentence} [{shown}]."
 
 
 def _amount(name: str) -> AmountField:
@@ -225,6 +234,11 @@ class RiskProfileVersion(AppendOnlyModel):
         return f"version {self.version} of profile {self.profile_id}"
 
 
+def _account_help(name: str) -> str:
+    sentence, rule = ACCOUNT_RULES[name]
+    return f"{sentence} [{rule.unit}]. Empty: no limit."
+
+
 class AccountLimits(models.Model):
     """Limits over all bots and venues of one user, in the bots' settlement currency; empty: none.
 
@@ -235,19 +249,13 @@ class AccountLimits(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="account_limits"
     )
     max_exposure_per_asset = AmountField(
-        null=True, blank=True, help_text="Notional in one base asset, long or short, at most."
+        null=True, blank=True, help_text=_account_help("max_exposure_per_asset")
     )
     max_gross_exposure = AmountField(
-        null=True, blank=True, help_text="Notional of all positions, at most."
+        null=True, blank=True, help_text=_account_help("max_gross_exposure")
     )
-    max_margin_used = AmountField(
-        null=True, blank=True, help_text="Margin of all positions, at most."
-    )
-    max_daily_loss = AmountField(
-        null=True,
-        blank=True,
-        help_text="Loss of a day after which nothing is opened until the next.",
-    )
+    max_margin_used = AmountField(null=True, blank=True, help_text=_account_help("max_margin_used"))
+    max_daily_loss = AmountField(null=True, blank=True, help_text=_account_help("max_daily_loss"))
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:

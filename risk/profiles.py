@@ -84,11 +84,17 @@ def profile(name: str, /, **overrides: object) -> Limits:
     """
     if name not in PROFILES:
         raise UnknownProfile(f"no risk profile {name!r}; there are {', '.join(PROFILES)}")
+    return changed(PROFILES[name], **overrides)
+
+
+def changed(limits: Limits, /, **overrides: object) -> Limits:
+    """These limits with some values replaced, given as for `profile`. Raises InvalidLimits."""
     unknown = sorted(set(overrides) - _KINDS.keys())
     if unknown:
         raise InvalidLimits(f"no limit is called {unknown[0]!r}; there are {', '.join(_KINDS)}")
-    values = {field: _converted(field, value) for field, value in overrides.items()}
-    return replace(PROFILES[name], **values)
+    return replace(
+        limits, **{field: _converted(field, value) for field, value in overrides.items()}
+    )
 
 
 def _converted(field: str, value: object) -> Any:

@@ -4,11 +4,12 @@ Permissions are asked by the doors. The trap: limits that change under a running
 each change is a new version with its own row, and a preset changes with the program only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.db.models.deletion import ProtectedError
 
 from risk.domain import InvalidLimits, Limits
 from risk.models import (
@@ -32,8 +33,16 @@ ACCOUNT_LIMITS: Final = (
 )
 
 
+NAMED: Final = 3
+"""Of what follows a profile so many are named."""
+
+
 class PresetIsFixed(Exception):
     """A preset can't be changed by anybody: copy it first."""
+
+
+class StillUsed(ValueError):
+    """The profile can't be deleted while a bot or an arena follows it; one sentence says which."""
 
 
 def change_profile(profile: RiskProfile, changes: Mapping[str, object], by: User) -> RiskProfile:
@@ -44,9 +53,7 @@ def change_profile(profile: RiskProfile, changes: Mapping[str, object], by: User
     """
     _refuse_unknown(changes, CHANGEABLE)
     with transaction.atomic():
-        row = RiskProfile.objects.select_for_update().get(pk=profile.pk)
-        if row.is_preset:
-            raise PresetIsFixed(f"{row.name} is a preset: copy it and change the copy")
+        row = _locked(profile)
         before = row.limits()
         for name, value in changes.items():
             setattr(row, name, _typed(name, value))
@@ -71,6 +78,54 @@ def copy_profile(source: RiskProfile, owner: User, name: str) -> RiskProfile:
         _keep_version(row, owner)
         audit(owner, "copy_profile", row, after={"source": source.pk, **row_values(row.limits())})
     return row
+
+
+def rename_profile(profile: RiskProfile, name: str, by: User) -> RiskProfile:
+    """Call a profile otherwise. No limit differs, so it is no new version; records keep the name of their time.
+
+    Raises PresetIsFixed, ValidationError for a name that is empty or used already.
+    """
+    with transaction.atomic():
+        row = _locked(profile)
+        before, row.name = row.name, name
+        row.full_clean()
+        if row.name != before:
+            row.save()
+            audit(by, "rename_profile", row, {"name": before}, {"name": row.name})
+    return row
+
+
+def delete_profile(profile: RiskProfile, by: User) -> None:
+    """Delete a profile that nothing follows, and its versions; what they said stays in the audit log. Cycles have
+    the limits that they were judged by in their own records.
+
+    Raises PresetIsFixed, StillUsed for one that a bot (archived ones too: their records name it) or an arena has.
+    """
+    with transaction.atomic():
+        row = _locked(profile)
+        versions = RiskProfileVersion._base_manager.filter(profile=row)
+        said = {str(one.version): one.limits for one in versions.order_by("version")}
+        audit(by, "delete_profile", row, before={"name": row.name, "versions": said})
+        versions.delete()  # past their own manager, which never lets go of a version whose profile stays
+        try:
+            row.delete()
+        except ProtectedError as error:
+            using = _named(str(one) for one in error.protected_objects)
+            raise StillUsed(f"{profile.name} is still followed by {using}") from None
+
+
+def _locked(profile: RiskProfile) -> RiskProfile:
+    """The row as it stands, until the transaction ends. Raises PresetIsFixed."""
+    row: RiskProfile = RiskProfile.objects.select_for_update().get(pk=profile.pk)
+    if row.is_preset:
+        raise PresetIsFixed(f"{row.name} is a preset: copy it and change the copy")
+    return row
+
+
+def _named(names: Iterable[str]) -> str:
+    found = sorted(names)
+    rest = len(found) - NAMED
+    return ", ".join(found[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def sync_presets() -> None:

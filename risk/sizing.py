@@ -1,4 +1,5 @@
-"""Sizes: how many contracts a wish comes to. One place, so that plan, veto and tests mean the same.
+"""Sizes: how many contracts a wish comes to, and where its stop and target lie. One place, so that plan, veto,
+pages and tests mean the same.
 
 quantity = equity × risk_fraction ÷ (|entry − stop| + both taker fees + slippage allowance), each per
 contract. Rounding is the instrument's, always down. Sizing never invents a size that was not stated,
@@ -11,8 +12,16 @@ from decimal import ROUND_CEILING, ROUND_DOWN, Decimal
 from market.domain.data import Quote
 from market.domain.enums import OrderPurpose, PositionSide
 from market.domain.instruments import Instrument
-from market.domain.numbers import BASIS_POINT, CASH_QUANTUM, ONE, ZERO, plain
-from risk.domain import Code, Denial, Limits, OrderIntent, Requester, RiskContext
+from market.domain.numbers import (
+    BASIS_POINT,
+    CASH_QUANTUM,
+    ONE,
+    ZERO,
+    ceil_to_tick,
+    floor_to_tick,
+    plain,
+)
+from risk.domain import Limits, OrderIntent, Requester, RiskContext
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,32 +70,105 @@ def quantity_for_risk(
     return equity * risk_fraction / risk if risk > 0 else None
 
 
+def quantity_for_margin(
+    instrument: Instrument,
+    *,
+    cash: Decimal,
+    leverage: Decimal,
+    entry: Decimal,
+    side: PositionSide,
+    slippage_bps: Decimal | None = None,
+) -> Decimal:
+    """Contracts, not yet rounded, that `cash` carries at this leverage: it pays the initial margin (price ÷
+    leverage) and the taker fee of each, at the dearest fill that the slippage allowance lets a long have.
+
+    quantity = cash ÷ (contract_size × price × (1 ÷ leverage + taker_fee)), as the veto reckons
+    AVAILABLE_MARGIN. 0 without cash. Raises ValueError for a leverage or an entry that is not above zero.
+    """
+    if leverage <= 0 or entry <= 0:
+        raise ValueError(f"a leverage of {leverage} at {entry} carries nothing")
+    if cash <= 0:
+        return ZERO
+    slippage = slippage_bps or ZERO if side is PositionSide.LONG else ZERO
+    notional = instrument.contract_size * entry * (ONE + slippage * BASIS_POINT)
+    return cash / (notional / leverage + notional * instrument.taker_fee)
+
+
 def quantity_for_notional(instrument: Instrument, *, notional: Decimal, price: Decimal) -> Decimal:
     """Contracts, not yet rounded, worth `notional` at `price`."""
     return notional / (instrument.contract_size * price)
 
 
-def entry_quantity(
-    wish: EntryWish,
-    instrument: Instrument,
-    *,
-    equity: Decimal,
-    entry: Decimal,
-    slippage_bps: Decimal | None = None,
-) -> Decimal | Denial:
-    """The quantity of a wish, rounded down to the step: by risk, by notional, or the smaller of both.
+# --- Stops and targets -----------------------------------------------------------------------------
 
-    Denial NO_SIZE when nothing sizes it (neither is given, or a risk without a stop; values that are
-    not above zero; no equity), MIN_SIZE when it is less than one step.
+
+class ImpossiblePrice(ValueError):
+    """A stop or target that would lie at zero or below; one sentence says how it came to that."""
+
+
+def stop_by_fraction(
+    instrument: Instrument, side: PositionSide, *, entry: Decimal, fraction: Decimal
+) -> Decimal:
+    """The stop that lies `fraction` (0–1) of the entry price from it: entry × (1 − side × fraction), on the
+    nearest tick. Raises ImpossiblePrice."""
+    return _on_tick(instrument, entry - side.sign * fraction * entry)
+
+
+def target_by_fraction(
+    instrument: Instrument, side: PositionSide, *, entry: Decimal, fraction: Decimal
+) -> Decimal:
+    """The target that lies `fraction` of the entry price from it: entry × (1 + side × fraction), on the
+    nearest tick. Raises ImpossiblePrice."""
+    return _on_tick(instrument, entry + side.sign * fraction * entry)
+
+
+def stop_by_atr(
+    instrument: Instrument, side: PositionSide, *, entry: Decimal, atr: Decimal, multiple: Decimal
+) -> Decimal:
+    """The stop that lies so many average true ranges from the entry: entry − side × multiple × ATR, on the
+    nearest tick (J. Welles Wilder, New Concepts in Technical Trading Systems, 1978). `atr` in price units.
+    Raises ImpossiblePrice."""
+    return _on_tick(instrument, entry - side.sign * multiple * atr)
+
+
+def target_by_atr(
+    instrument: Instrument, side: PositionSide, *, entry: Decimal, atr: Decimal, multiple: Decimal
+) -> Decimal:
+    """The target that lies so many average true ranges from the entry: entry + side × multiple × ATR, on the
+    nearest tick. Raises ImpossiblePrice."""
+    return _on_tick(instrument, entry + side.sign * multiple * atr)
+
+
+def target_by_ratio(
+    instrument: Instrument, side: PositionSide, *, entry: Decimal, stop: Decimal, ratio: Decimal
+) -> Decimal:
+    """The nearest target, on the tick, whose reward is at least `ratio` times what is risked at `stop`, both
+    taker fees of each way out counted: the limit `min_reward_risk` solved for the target.
+
+    side × (target − entry) − fee × (entry + target) = ratio × (side × (entry − stop) + fee × (entry + stop)),
+    so target = (entry × (side + fee) + ratio × risk) ÷ (side − fee). Raises ImpossiblePrice, ValueError for a
+    stop on the wrong side of the entry.
     """
-    wanted = _unrounded(wish, instrument, equity, entry, slippage_bps)
-    if wanted is None:
-        return Denial(symbol=wish.symbol, code=Code.NO_SIZE)
-    quantity = instrument.round_quantity(wanted)
-    if quantity > 0:
-        return quantity
-    context = {"wanted": plain(wanted), "step": plain(instrument.quantity_step)}
-    return Denial(symbol=wish.symbol, code=Code.MIN_SIZE, context=context)
+    sign, fee = side.sign, instrument.taker_fee
+    if sign * (entry - stop) <= 0:
+        raise ValueError("the stop is on the wrong side of the entry, so no reward follows from it")
+    risk = sign * (entry - stop) + taker_fees(instrument, entry, stop)
+    target = (entry * (sign + fee) + ratio * risk) / (sign - fee)
+    away = ceil_to_tick if sign > 0 else floor_to_tick
+    return _above_zero(away(target, instrument.price_step))
+
+
+def _on_tick(instrument: Instrument, price: Decimal) -> Decimal:
+    return _above_zero(instrument.round_price(price))
+
+
+def _above_zero(price: Decimal) -> Decimal:
+    if price <= 0:
+        raise ImpossiblePrice(f"that far from the entry the price would be {plain(price)}")
+    return price
+
+
+# --- A wish ----------------------------------------------------------------------------------------
 
 
 def _unrounded(

@@ -20,14 +20,14 @@ from llm.parsing import parse_decision
 from market.domain.account import Account, MissingMark
 from market.domain.data import Quote
 from market.domain.instruments import Instrument, UnsupportedInstrument
-from market.domain.numbers import ONE, ZERO
+from market.domain.numbers import ONE, ZERO, plain
 from market.domain.positions import Position
 from market.venues.default_instruments import default_instrument
 from risk.domain import HeldProtection, Limits, RiskContext, TradingState, Verdict
 from risk.engine import review
 
-_Price = Annotated[Decimal, Field(gt=0, allow_inf_nan=False)]
-_Amount = Annotated[Decimal, Field(allow_inf_nan=False)]
+_Price = Annotated[Decimal, Field(ge=Decimal("1E-15"), le=Decimal("1E+15"), allow_inf_nan=False)]
+_Amount = Annotated[Decimal, Field(ge=0, le=Decimal("1E+15"), allow_inf_nan=False)]
 Form = TypeVar("Form", bound="_Document")
 _SIGNS: Final = {"LONG": 1, "SHORT": -1}
 
@@ -67,7 +67,7 @@ class HeldPosition(_Document):
     side: Literal["LONG", "SHORT"]
     quantity: _Price
     entry_price: _Price
-    leverage: Annotated[Decimal, Field(ge=1, allow_inf_nan=False)] = ONE
+    leverage: Annotated[Decimal, Field(ge=1, le=1000, allow_inf_nan=False)] = ONE
     margin: _Price | None = None
     stop_loss: _Price | None = None
     take_profit: _Price | None = None
@@ -153,6 +153,10 @@ def _context(account: AccountDocument, market: MarketDocument) -> RiskContext:
         equity = wallet.equity
     except MissingMark as error:  # _position has looked
         raise DocumentRefused(f"the account: {error}") from None
+    if equity < 0:
+        raise DocumentRefused(
+            f"the account: its equity is {plain(equity)}: what is held has lost more than the wallet has"
+        )
     return RiskContext(
         now=now,
         state=account.state,
@@ -232,4 +236,25 @@ def _read(form: type[Form], raw: object, whose: str) -> Form:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise DocumentRefused(f"{whose}: {where}: {first['msg']}") from None
+        said = _WORDS.get(first["type"], first["msg"]).format_map(first.get("ctx", {}))
+        raise DocumentRefused(f"{whose}: {where}: {said}") from None
+
+
+_WORDS: Final = {
+    "missing": "it is missing",
+    "extra_forbidden": "there is no such field",
+    "model_type": "it must be an object",
+    "model_attributes_type": "it must be an object",
+    "list_type": "it must be a list",
+    "dict_type": "it must be an object",
+    "string_type": "it must be a text",
+    "too_short": "it must not be empty",
+    "decimal_type": "it must be a number",
+    "decimal_parsing": "it must be a number",
+    "finite_number": "it must be a finite number",
+    "greater_than_equal": "it must be at least {ge}",
+    "less_than_equal": "it must be at most {le}",
+    "enum": "it must be {expected}",
+    "literal_error": "it must be {expected}",
+}
+"""What pydantic says to programmers, for people."""

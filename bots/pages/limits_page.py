@@ -11,9 +11,12 @@ from itertools import pairwise
 from typing import Any, Final
 from uuid import UUID
 
+from django.urls import reverse
+
 from bots import models
 from bots.domain.bot import BotStatus
-from bots.forms_limits import GROUPS, AccountLimitsForm, GiveForm, limit_names
+from bots.forms_limits import GROUPS, AccountLimitsForm, GiveForm, NameForm, limit_names
+from bots.pages.questions import Button, Question
 from risk.catalogue import RULES
 from risk.domain import Limits
 from risk.models import AccountLimits, RiskProfile
@@ -115,7 +118,10 @@ def limits_context(user: User, account_form: AccountLimitsForm | None = None) ->
 
 
 def profile_context(
-    user: User, row: RiskProfile, give_form: GiveForm | None = None
+    user: User,
+    row: RiskProfile,
+    give_form: GiveForm | None = None,
+    name_form: NameForm | None = None,
 ) -> dict[str, Any]:
     """One profile: all its limits in words, who follows it, and its versions. Four queries."""
     return {
@@ -124,8 +130,28 @@ def profile_context(
         "limit_groups": tuple(_groups(row.limits())),
         "bots": _bots_by_profile(user, row)[row.pk],
         "give_form": give_form or GiveForm(user, row),
+        "name_form": name_form or NameForm(user, row=row),
         "versions": tuple(_versions(user, row)),
     }
+
+
+def ask_delete_limits(row: RiskProfile) -> Question:
+    """Delete this profile?"""
+    versions = row.versions.count()
+    return Question(
+        title=f"Delete {row.name}?",
+        facts=(
+            "No bot can be given it any more.",
+            f"Its {versions} versions go with it."
+            if versions > 1
+            else "Its one version goes with it.",
+            "What it said stays in the audit log, and in the records of decisions.",
+        ),
+        action=reverse("delete_limits", args=[row.pk]),
+        buttons=(Button(text="Delete it", kind="danger sure"),),
+        stay="Keep it",
+        stay_href=reverse("risk_profile", args=[row.pk]),
+    )
 
 
 def _key_figures(limits: Limits) -> Iterator[Figure]:

@@ -39,10 +39,11 @@ from bots.services.probing import (
     try_model,
 )
 from bots.services.running import Run, run_requested, run_slot, sweep
-from bots.services.sizing import Sized, WhatIf, what_if
+from bots.services.sizing import EntryAsked, ExitAt, ExitBy, Holder, Sized, WhatIf, what_if
 
 __all__ = [
-    "BotRefused", "BotWish", "Halted", "NewBot", "NotNow", "NothingToResume", "Run", "Sight", "Sized", "WhatIf",
+    "BotRefused", "BotWish", "EntryAsked", "ExitAt", "ExitBy", "Halted", "Holder", "NewBot", "NotNow",
+    "NothingToResume", "Run", "Sight", "Sized", "WhatIf",
     "archive_bot", "check_wish", "close_position", "cost_center_of", "create_bot", "day_of", "discard_replies",
     "flatten_bot", "free_name", "halt", "manage_exits_of", "mark_shard",
     "order_by_hand", "pause_bot", "pause_together", "perform_action", "prepare_bot", "preview_prompt",

@@ -1,4 +1,5 @@
-"""Limits: the profiles, one of them, a copy, a change, a bot that follows another, and what binds all bots together.
+"""Limits: the profiles, one of them, a copy, a change, a name, an end, a bot that follows another, and what binds all
+bots together.
 
 A change is a new version and never overwrites one. A preset is changed by nobody; another user's profile is not there.
 """
@@ -12,16 +13,28 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from bots import services
-from bots.forms_limits import AccountLimitsForm, CopyForm, GiveForm, LimitsForm
+from bots.forms_limits import AccountLimitsForm, GiveForm, LimitsForm, NameForm
 from bots.forms_sizing import SizingForm
-from bots.pages.limits_page import limits_context, profile_context, profile_name
+from bots.pages.limits_page import (
+    ask_delete_limits,
+    limits_context,
+    profile_context,
+    profile_name,
+)
 from bots.pages.sizing import sized_context
 from bots.refusals import REFUSALS
 from bots.views.finding import signed_in
 from bots.views.once import FIELD, Answer, new_request_id, once
 from risk.domain import InvalidLimits
 from risk.models import AccountLimits, RiskProfile
-from risk.services import change_profile, copy_profile, set_account_limits
+from risk.services import (
+    StillUsed,
+    change_profile,
+    copy_profile,
+    delete_profile,
+    rename_profile,
+    set_account_limits,
+)
 from tradingagent.accounts.access import NotYours, require, visible
 from tradingagent.accounts.models import User
 
@@ -71,7 +84,7 @@ def risk_profile(request: HttpRequest, risk_id: int) -> HttpResponse:
 def copy_limits(request: HttpRequest, risk_id: int) -> HttpResponse:
     """A profile of one's own that begins with what this one says."""
     row, user = _seen(request, risk_id), signed_in(request)
-    form = CopyForm(user, request.POST if request.method == "POST" else None)
+    form = NameForm(user, request.POST if request.method == "POST" else None)
     context = {"form": form, "row": row, "name": profile_name(row)}
     if request.method != "POST":
         return render(request, "copy_limits.html", {**context, FIELD: new_request_id()})
@@ -102,6 +115,37 @@ def change_limits(request: HttpRequest, risk_id: int) -> HttpResponse:
 
 @require_POST
 @login_required
+def rename_limits(request: HttpRequest, risk_id: int) -> HttpResponse:
+    """Call a profile of one's own otherwise."""
+    row, user = _own(request, risk_id), signed_in(request)
+    form = NameForm(user, request.POST, row=row)
+    back = reverse("risk_profile", args=[row.pk])
+    try:
+        return once(request, user, back, lambda: _renamed(form, row, user, back))
+    except _NotYet:
+        context = profile_context(user, row, name_form=form) | {FIELD: request.POST.get(FIELD, "")}
+        return render(request, "risk_profile.html", context, status=INVALID)
+
+
+@_PAGE
+@login_required
+@never_cache
+def delete_limits(request: HttpRequest, risk_id: int) -> HttpResponse:
+    """Delete a profile of one's own that no bot follows. GET asks first."""
+    row, user = _own(request, risk_id), signed_in(request)
+    if request.method != "POST":
+        context = {"question": ask_delete_limits(row), FIELD: new_request_id()}
+        return render(request, "halt.html", context)
+    try:
+        delete_profile(row, by=user)
+    except StillUsed as refusal:
+        back = reverse("risk_profile", args=[risk_id])
+        return Answer(back, f"{refusal}, so it stays.", "warning").send(request)
+    return Answer(reverse("limits"), f"{row.name} is deleted.").send(request)
+
+
+@require_POST
+@login_required
 def give_limits(request: HttpRequest, risk_id: int) -> HttpResponse:
     """Let a bot of the user follow this profile from its next cycle on."""
     row, user = _seen(request, risk_id), signed_in(request)
@@ -122,17 +166,19 @@ def try_limits(request: HttpRequest, risk_id: int) -> HttpResponse:
     row, user = _seen(request, risk_id), signed_in(request)
     if row.raw:
         raise Http404("a raw profile judges no entry")
-    form = SizingForm(request.GET if "symbol" in request.GET else None)
+    is_asked = "symbol" in request.GET
+    form = (
+        SizingForm(user, request.GET) if is_asked else SizingForm(user, initial=request.GET.dict())
+    )
     context = {"form": form, "row": row, "name": profile_name(row)}
     if form.is_bound and form.is_valid():
-        sight = services.Sight(venue=form.cleaned_data["venue"])
-        capital, limits = form.cleaned_data["capital"], row.limits()
+        limits = row.limits()
         try:
-            found = services.what_if(limits, form.wish(), sight, capital, user.time_zone)
+            found = services.what_if(limits, form.asked(), form.holder())
             context |= sized_context(found, limits)
         except REFUSALS as refusal:
             text = str(refusal) or "the market can't be read now"
-            context["failure"] = f"{text[:1].upper()}{text[1:]}."
+            context["failure"] = f"{text[:1].upper()}{text[1:].rstrip('.')}."
     return render(request, "try_limits.html", context)
 
 
@@ -147,7 +193,7 @@ def _bound(form: AccountLimitsForm, user: User) -> Answer:
     return Answer(reverse("limits"), "The limits over all your bots are in force at once.")
 
 
-def _copied(form: CopyForm, row: RiskProfile, user: User) -> Answer:
+def _copied(form: NameForm, row: RiskProfile, user: User) -> Answer:
     if not form.is_valid():
         raise _NotYet
     try:
@@ -157,6 +203,20 @@ def _copied(form: CopyForm, row: RiskProfile, user: User) -> Answer:
         raise _NotYet from refusal
     text = f"{made.name} begins as {profile_name(row)} is. No bot follows it yet."
     return Answer(reverse("change_limits", args=[made.pk]), text)
+
+
+def _renamed(form: NameForm, row: RiskProfile, user: User, back: str) -> Answer:
+    if not form.is_valid():
+        raise _NotYet
+    before, name = row.name, form.cleaned_data["name"]
+    if name == before:
+        return Answer(back, f"It is called {name} already.", "info")
+    try:
+        rename_profile(row, name, by=user)
+    except ValidationError as refusal:
+        form.add_error("name", refusal.messages)
+        raise _NotYet from refusal
+    return Answer(back, f"{before} is called {name} now. Its limits are as they were.")
 
 
 def _changed(form: LimitsForm, row: RiskProfile, user: User) -> Answer:

@@ -1,6 +1,6 @@
 """A desk with literal parts: prices that a test sets, decisions that it scripts, a broker that it may break."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -181,10 +181,16 @@ def stand(
     price: str = "100",
     symbols: tuple[str, ...] = (SYMBOL,),
     exits: ExitRules | None = None,
+    prices: Mapping[Instrument, str] | None = None,
 ) -> Stand:
-    """A paper desk on instruments of round numbers (fee 0.1%, tick 0.1, step 0.01), 10,000 of cash."""
-    traded = tuple(instrument(symbol=symbol) for symbol in symbols)
-    clock, feed = SteppedClock(START), LiteralFeed(traded=traded, prices={SYMBOL: D(price)})
+    """A paper desk on instruments of round numbers (fee 0.1%, tick 0.1, step 0.01), 10,000 of cash; with
+    `prices`, on these instruments at these prices."""
+    listed = prices or {
+        instrument(symbol=symbol): price if symbol == SYMBOL else "" for symbol in symbols
+    }
+    traded, symbols = tuple(listed), tuple(one.symbol for one in listed)
+    shown = {one.symbol: D(price) for one, price in listed.items() if price}
+    clock, feed = SteppedClock(START), LiteralFeed(traded=traded, prices=shown)
     trader = LiteralTrader(answers=list(answers))
     bot = BotConfig(
         id=UUID(int=1), symbols=symbols, interval=timedelta(minutes=3),

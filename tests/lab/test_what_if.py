@@ -10,7 +10,11 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from bots import models
+from bots.lab.management.commands.check_decision import lines_of
 from llm.models import LLMCall
+from risk.models import RiskProfile
+from risk.services import change_profile, copy_profile
+from tradingagent.accounts.models import User
 
 pytestmark = pytest.mark.django_db
 BTC, ETH = "BTC/USDT:USDT", "ETH/USDT:USDT"
@@ -181,13 +185,25 @@ def test_words_for_people(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("account", "snapshot", "sentence"),
     [
-        ({}, market(), "the account: cash: Field required"),
-        ({"cash": "NaN"}, market(), "the account: cash"),
-        ({"cash": 1, "leverage": 5}, market(), "the account: leverage: Extra inputs"),
-        ([], market(), "the account: the whole"),
+        ({}, market(), "the account: cash: it is missing"),
+        ({"cash": "NaN"}, market(), "the account: cash: it must be a finite number"),
+        ({"cash": "-1"}, market(), "the account: cash: it must be at least 0"),
+        ({"cash": "1e999999"}, market(), "the account: cash: it must be at most 1E+15"),
+        ({"cash": True}, market(), "the account: cash: it must be a number"),
+        ({"cash": "much"}, market(), "the account: cash: it must be a number"),
+        ({"cash": 1, "leverage": 5}, market(), "the account: leverage: there is no such field"),
+        ({"cash": 1, "state": "FINE"}, market(), "the account: state: it must be 'ACTIVE', 'REDUCING'"),
+        ({"cash": 1, "positions": {}}, market(), "the account: positions: it must be a list"),
+        ({"cash": 100, "positions": [{**SHORT, "leverage": "1e9"}]}, market(), "leverage: it must be at most 1000"),
+        (
+            {"cash": 100, "positions": [{**SHORT, "entry_price": 1000}]}, market({"symbol": ETH, "mark": 2000}),
+            "the account: its equity is -2930: what is held has lost more than the wallet has",
+        ),
+        ([], market(), "the account: the whole: it must be an object"),
         ({"cash": 1, "positions": [SHORT]}, market(), f"{ETH} is held, and the snapshot has no price"),
-        ({"cash": 1}, market(instruments=[]), "the snapshot: instruments"),
-        ({"cash": 1}, market({"symbol": BTC, "mark": -1}), "the snapshot: instruments.0.mark"),
+        ({"cash": 1}, market(instruments=[]), "the snapshot: instruments: it must not be empty"),
+        ({"cash": 1}, market({"symbol": BTC, "mark": -1}), "instruments.0.mark: it must be at least 1E-15"),
+        ({"cash": 1}, market({"symbol": BTC, "mark": "1e300"}), "instruments.0.mark: it must be at most 1E+15"),
         ({"cash": 1}, market({"symbol": BTC, "mark": 1, "bid": 3, "ask": 2}), "above its ask"),
         ({"cash": 1}, market({"symbol": "GONE/USDT:USDT", "mark": 1}), "no built-in description"),
         ({"cash": 1}, market({"symbol": BTC, "mark": 1, "instrument": {"tick": 1}}), "unknown field 'tick'"),
@@ -215,3 +231,55 @@ def test_options_that_can_t_be(checked, options, sentence) -> None:
     with pytest.raises(CommandError) as refused:
         checked([buy()], {"cash": 1}, market(), *options)
     assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b'{"cash": ', "is no JSON: "),
+        (b"[" * 100_000 + b"]" * 100_000, "is nested too deeply to be read"),
+        (b'{"cash": ' + b"9" * 5_000 + b"}", "the account: cash: it must be at most 1E+15"),
+        (b'{"cash": NaN}', "the account: cash: it must be a finite number"),
+        (b"\xff\xfe\x00", "is no UTF-8 text"),
+        (b" " * 1_000_001, "is longer than 1000000 bytes"),
+        (None, "can't be read: No such file or directory"),
+    ],
+    ids=["cut off", "deep", "long number", "NaN", "binary", "large", "missing"],
+)
+def test_a_file_that_can_t_be_used_is_one_sentence(tmp_path, checked, content, sentence) -> None:
+    file = tmp_path / "given.json"
+    if content is not None:
+        file.write_bytes(content)
+
+    with pytest.raises(CommandError) as refused:
+        checked([buy()], {}, market(), "--account", str(file))
+
+    assert sentence in str(refused.value) and "\n" not in str(refused.value)
+    assert refused.value.returncode != 0
+
+
+def test_a_profile_of_one_s_own(checked) -> None:
+    ann = User.objects.create_user("ann@example.org")
+    row = copy_profile(RiskProfile.objects.get(owner=None, name="balanced"), ann, "Mine")
+    change_profile(row, {"min_confidence": "0.9"}, by=ann)
+    mine = ("--profile", "Mine", "--owner", "ann@example.org")
+
+    assert codes(checked([buy()], {"cash": 10_000}, market(), *mine)) == ["MIN_CONFIDENCE"]
+    off = ("--set", "min_confidence=none")
+    assert codes(checked([buy()], {"cash": 10_000}, market(), *mine, *off)) == []
+    for wrong, sentence in (
+        (("--profile", "Mine"), "no risk profile 'Mine'"),
+        (("--profile", "Other", "--owner", "ann@example.org"), "there is no risk profile 'Other'"),
+        (("--profile", "Mine", "--owner", "bob@example.org"), "there is no user 'bob@example.org'"),
+    ):
+        with pytest.raises(CommandError, match=sentence):
+            checked([buy()], {"cash": 10_000}, market(), *wrong)
+
+
+def test_a_raw_profile_orders_for_money(checked) -> None:
+    report = checked([buy()], {"cash": 10_000}, market(), "--profile", "raw")
+
+    assert report["orders"][0]["quote_quantity"] == "10000"
+    assert (
+        "order    ENTRY LONG 10000 worth of BTC/USDT:USDT near 100000, 1×" in lines_of(report)[-1]
+    )

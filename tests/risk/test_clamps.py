@@ -91,6 +91,23 @@ def test_leverage_is_held_to_the_margin_tier_of_the_whole_position():
     assert ruling.approved.leverage == 5
 
 
+@pytest.mark.parametrize(
+    "prices",
+    [quote(mark=D(101), bid=D(100), ask=D(100)), quote(bid=D(101), ask=D(101))],
+    ids=["mark above the fill", "fill above the mark"],
+)
+def test_the_margin_tier_is_that_of_the_dearer_of_fill_and_mark(prices):
+    tiers = (
+        MarginTier(notional_cap=D(1000), maintenance_rate=D("0.004"), max_leverage=D(50)),
+        MarginTier(notional_cap=None, maintenance_rate=D("0.01"), max_leverage=D(5)),
+    )
+    where = context(quotes={BTC: prices}, instruments={BTC: instrument(margin_tiers=tiers)})
+    limits = open_limits()
+
+    assert leverage_of(rule_on(entry(quantity="9.9"), where, limits))[0] == 10  # 999.9 at 101
+    assert leverage_of(rule_on(entry(quantity="9.91"), where, limits))[0] == 5  # 1000.91
+
+
 # --- Per order -------------------------------------------------------------------------------------
 
 

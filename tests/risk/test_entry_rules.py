@@ -10,6 +10,7 @@ from market.domain.enums import InstrumentStatus, PositionSide
 from market.domain.instruments import margin_tiers
 from risk.domain import Code, HeldProtection, OrderIntent, Tempo, TradingState
 from risk.engine import review
+from risk.rules.entry import is_sound
 from tests.risk.build import (
     BTC,
     ETH,
@@ -130,6 +131,22 @@ def test_a_quote_that_can_t_be_read_is_no_price(quotes):
 def changed(name: str, value: str) -> OrderIntent:
     change: dict[str, Any] = {name: D(value)}
     return replace(entry(), **change)
+
+
+@pytest.mark.parametrize(
+    ("value", "sound"),
+    [("9E+30", True), ("1E+31", False), ("1E-30", True), ("9E-31", False), ("-1E+31", False)],
+)
+def test_numbers_that_can_be_reckoned_with(value, sound):
+    assert is_sound(D(value)) is sound
+
+
+def test_a_book_with_a_mark_of_zero_is_worth_nobody_knows_what():
+    """It would count as no exposure at all."""
+    where = context([position(3, ETH)], quotes={BTC: quote()})
+    where = replace(where, account=replace(where.account, marks={BTC: D(100), ETH: D(0)}))
+
+    assert code_of(entry(), where) is Code.STALE
 
 
 @pytest.mark.parametrize("name", ["reference_price", "leverage", "stop_price", "target_price"])
@@ -258,6 +275,17 @@ def test_slippage_of_the_expected_fill(side):
     assert code_of(entry(side, reference_price=at), **limits) is None
     assert code_of(entry(side, reference_price=beyond), **limits) is Code.SLIPPAGE
     assert code_of(entry(side, reference_price=better), **limits) is None
+
+
+@SIDES
+def test_slippage_is_measured_from_our_side_of_the_book(side):
+    """The spread is another limit's: a long pays the ask, a short gets the bid, and neither slips by that."""
+    wide = {LONG: quote(bid=D(98)), SHORT: quote(ask=D(102))}[side]
+    at, beyond = (mirrored(p, side) for p in ("100.25", "100.26"))
+    where, limits = context(quotes={BTC: wide}), {"max_slippage_bps": D(25)}
+
+    assert code_of(entry(side, reference_price=at), where, **limits) is None
+    assert code_of(entry(side, reference_price=beyond), where, **limits) is Code.SLIPPAGE
 
 
 @SIDES

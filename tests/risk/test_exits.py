@@ -153,6 +153,19 @@ def test_minimum_hold_is_void_when_leaving_is_urgent(where, passes):
     assert (ruling.denial is None) is passes
 
 
+@pytest.mark.parametrize(
+    ("quotes", "passes"), [({BTC: quote(mark=D(92))}, True), ({}, False)], ids=["fresh", "booked"]
+)
+def test_how_near_the_stop_is_the_freshest_mark_says(quotes, passes):
+    """Booked at a mark of 100; where there is a quote, it counts."""
+    where = replace(hold(), quotes=quotes)
+    assert where.account.marks[BTC] == 100
+
+    ruling = rule_on(leave("3"), where, open_limits(min_hold=HOLD))
+
+    assert (ruling.denial is None) is passes
+
+
 @SIDES
 def test_where_flips_are_allowed_an_entry_against_a_position_closes_it(side):
     against = SHORT if side is LONG else LONG

@@ -13,15 +13,19 @@ from django.db import connection
 
 from risk import services
 from risk.domain import InvalidLimits
-from risk.models import AccountLimits, RiskProfile, limits_text
+from risk.models import AccountLimits, RiskProfile, RiskProfileVersion, limits_text
 from risk.profiles import BALANCED, PROFILES
 from risk.services import (
     PresetIsFixed,
+    StillUsed,
     change_profile,
     copy_profile,
+    delete_profile,
+    rename_profile,
     set_account_limits,
     sync_presets,
 )
+from tests.bots.paper_desks import paper_bot
 from tests.risk.build import BTC, ETH, D
 from tradingagent.accounts.append_only import AppendOnly
 from tradingagent.accounts.models import AuditEntry, User
@@ -127,8 +131,76 @@ def test_presets_are_nobody_s_to_change(ann, name):
     root = User.objects.create_superuser("root@example.org")
 
     for by in (ann, root):
-        with pytest.raises(PresetIsFixed, match="copy it"):
-            change_profile(preset, {"allow_shorts": False}, by)
+        for act in (
+            lambda by=by: change_profile(preset, {"allow_shorts": False}, by),
+            lambda by=by: rename_profile(preset, "mine", by),
+            lambda by=by: delete_profile(preset, by),
+        ):
+            with pytest.raises(PresetIsFixed, match="copy it"):
+                act()
+    assert RiskProfile.objects.get(owner=None, name=name).limits() == PROFILES[name]
+    assert not AuditEntry.objects.exists()
+
+
+# --- a name, and an end ----------------------------------------------------------------------------
+
+
+def test_another_name_is_no_version_and_is_audited(ann, mine):
+    change_profile(mine, {"max_leverage": "5"}, ann)
+
+    renamed = rename_profile(mine, "calm", ann)
+
+    mine.refresh_from_db()
+    assert (mine.name, mine.version, renamed.limits().name) == ("calm", 2, "calm")
+    assert mine.limits().max_leverage == 5 and mine.versions.count() == 2
+    entry = AuditEntry.objects.latest("pk")
+    assert (entry.action, entry.actor) == ("rename_profile", ann)
+    assert (entry.before, entry.after) == ({"name": "mine"}, {"name": "calm"})
+
+
+@pytest.mark.parametrize("name", ["", "taken", "x" * 81])
+def test_a_name_that_can_not_be_is_refused(ann, mine, name):
+    copy_profile(mine, ann, "taken")
+
+    with pytest.raises(ValidationError):
+        rename_profile(mine, name, ann)
+
+    mine.refresh_from_db()
+    assert mine.name == "mine"
+    assert not AuditEntry.objects.filter(action="rename_profile").exists()
+
+
+def test_the_same_name_again_is_nothing(ann, mine):
+    rename_profile(mine, "mine", ann)
+
+    assert not AuditEntry.objects.filter(action="rename_profile").exists()
+
+
+def test_what_nothing_follows_is_deleted_and_what_it_said_stays_in_the_log(ann, mine):
+    changed = change_profile(mine, {"max_leverage": "5"}, ann)
+    said = {one.version: one.limits for one in mine.versions.all()}
+
+    delete_profile(changed, ann)
+
+    assert not RiskProfile.objects.filter(owner=ann).exists()
+    assert not RiskProfileVersion.objects.filter(profile=mine.pk).exists()
+    entry = AuditEntry.objects.latest("pk")
+    assert (entry.action, entry.actor) == ("delete_profile", ann)
+    assert entry.before == {"name": "mine", "versions": {"1": said[1], "2": said[2]}}
+    assert json.loads(entry.before["versions"]["2"])["max_leverage"] == "5"
+    assert copy_profile(RiskProfile.objects.get(owner=None, name="raw"), ann, "mine").version == 1
+
+
+def test_what_is_followed_stays_whole(ann, mine):
+    for name in ("d", "c", "b", "a"):
+        paper_bot(ann, name=name, risk_profile=mine, status="ARCHIVED" if name == "a" else "ACTIVE")
+
+    with pytest.raises(StillUsed, match=r"^mine is still followed by a, b, c and 1 more$"):
+        delete_profile(mine, ann)
+
+    mine.refresh_from_db()
+    assert mine.versions.count() == 1
+    assert not AuditEntry.objects.filter(action="delete_profile").exists()
 
 
 def test_versions_are_never_changed(ann, mine):

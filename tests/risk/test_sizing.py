@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from market.domain.enums import OrderPurpose
-from risk.domain import Code, Denial, Requester
+from risk.domain import Code, Requester
 from risk.profiles import profile
-from risk.sizing import EntryWish, entry_quantity, size_entry
+from risk.sizing import EntryWish, size_entry
 from tests.risk.build import (
     BTC,
     ETH,
@@ -27,15 +27,13 @@ SIDES = pytest.mark.parametrize("side", [LONG, SHORT])
 
 
 def sized(side=LONG, *, equity=10_000, slippage=None, **wish):
-    inst = wish.pop("instrument", instrument())
+    """The quantity of a wish at a price of 100."""
+    where = context(equity=equity, instruments={BTC: wish.pop("instrument", instrument())})
     values: dict[str, Any] = {key: D(value) for key, value in wish.items()}
-    return entry_quantity(
-        EntryWish(symbol=BTC, side=side, **values),
-        inst,
-        equity=D(equity),
-        entry=D(100),
-        slippage_bps=slippage,
+    intent = size_entry(
+        EntryWish(symbol=BTC, side=side, **values), where, open_limits(max_slippage_bps=slippage)
     )
+    return intent.quantity
 
 
 @SIDES
@@ -87,15 +85,15 @@ def test_per_contract():
     ],
 )
 def test_nothing_to_size_by(wish):
-    assert sized(**wish) == Denial(symbol=BTC, code=Code.NO_SIZE)
+    assert sized(**wish) == 0
 
 
 def test_a_risk_of_nothing_gives_no_size():
-    assert sized(risk_fraction="0.01", stop_price="100") == Denial(symbol=BTC, code=Code.NO_SIZE)
+    assert sized(risk_fraction="0.01", stop_price="100") == 0
 
 
-def test_less_than_a_step():
-    assert str(sized(notional="0.99")) == "MIN_SIZE wanted=0.0099 step=0.01"
+def test_less_than_a_step_stays_unrounded_so_that_the_veto_can_say_so():
+    assert sized(notional="0.99") == D("0.0099")
 
 
 @SIDES

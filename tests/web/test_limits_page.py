@@ -445,7 +445,11 @@ def test_an_amount_that_makes_no_sense_is_said_beside_it(client, ann, text, sent
 def test_a_profile_of_another_user_is_not_there(client, bob):
     row = mine(bob)
 
-    for name in ("risk_profile", "copy_limits", "change_limits", "give_limits"):
+    paths = (
+        "risk_profile", "copy_limits", "change_limits", "rename_limits", "delete_limits", "try_limits",
+        "give_limits",
+    )  # fmt: skip
+    for name in paths:
         for method in (client.get, client.post):
             assert method(at(name, row), {"name": "x"}).status_code in (404, 405)
     assert RiskProfile.objects.exclude(owner=None).count() == 1
@@ -454,9 +458,12 @@ def test_a_profile_of_another_user_is_not_there(client, bob):
 def test_a_preset_is_changed_by_nobody(client):
     row = preset()
 
-    assert client.get(at("change_limits", row)).status_code == 404
+    page = client.get(at("risk_profile", row)).content.decode()
+    for name in ("change_limits", "rename_limits", "delete_limits"):
+        assert client.get(at(name, row)).status_code in (404, 405)
+        assert client.post(at(name, row), {"name": "x"}).status_code == 404
+        assert at(name, row) not in page
     assert change(client, row, max_leverage="2").status_code == 404
-    assert at("change_limits", row) not in client.get(at("risk_profile", row)).content.decode()
     row.refresh_from_db()
     assert row.limits().max_leverage == 10
 

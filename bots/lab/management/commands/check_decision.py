@@ -8,11 +8,12 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from bots.lab.what_if import DocumentRefused, WhatIf, read_account, read_market, what_if
+from bots.management.doors import find_user, named_row
 from llm.domain import DecisionOutcome
 from market.domain.canonical import canonical_value
-from risk.domain import OrderIntent, Ruling
+from risk.domain import Limits, OrderIntent, Ruling
 from risk.models import RiskProfile
-from risk.profiles import UnknownProfile, profile
+from risk.profiles import UnknownProfile, changed, profile
 
 UNREADABLE = 1
 LONGEST = 1_000_000
@@ -35,7 +36,10 @@ class Command(BaseCommand):
         ):
             parser.add_argument(f"--{name}", required=True, type=Path, metavar="FILE", help=what)
         parser.add_argument(
-            "--profile", default="balanced", metavar="NAME", help="a shared risk profile (balanced)"
+            "--profile", default="balanced", metavar="NAME", help="a risk profile (balanced)"
+        )
+        parser.add_argument(
+            "--owner", metavar="EMAIL", help="whose profile it is, where it is no preset"
         )
         parser.add_argument(
             "--set", action="append", default=[], metavar="LIMIT=VALUE",
@@ -49,7 +53,7 @@ class Command(BaseCommand):
                 _text(options["reply"]),
                 read_account(_json(options["account"])),
                 read_market(_json(options["snapshot"])),
-                _limits(options["profile"], options["set"]),
+                _limits(options["profile"], options["owner"], options["set"]),
             )
         except (DocumentRefused, UnknownProfile, ValueError) as error:
             raise CommandError(str(error)) from None
@@ -57,7 +61,7 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps(report, ensure_ascii=False))
         else:
-            self.stdout.write("\n".join(_lines(report)))
+            self.stdout.write("\n".join(lines_of(report)))
         if found.decision.outcome is not DecisionOutcome.DECIDED:
             raise SystemExit(UNREADABLE)
 
@@ -112,7 +116,7 @@ def _numbers(clamp: Any) -> dict[str, Any]:
     return {"before": canonical_value(clamp.before), "after": canonical_value(clamp.after)}
 
 
-def _lines(report: dict[str, Any]) -> list[str]:
+def lines_of(report: dict[str, Any]) -> list[str]:
     why = f": {report['reason']}" if report["reason"] else ""
     lines = [f"{report['outcome']}{why}"]
     if report["decision"]["summary"]:
@@ -128,14 +132,17 @@ def _lines(report: dict[str, Any]) -> list[str]:
             for name, key in (("stop", "stop_price"), ("target", "target_price"))
             if one[key] is not None
         )
+        money = one["quote_quantity"]
+        size = one["quantity"] if money is None else f"{money} worth of"
         lines.append(
-            f"order    {one['purpose']} {one['side']} {one['quantity']} {one['symbol']} near "
+            f"order    {one['purpose']} {one['side']} {size} {one['symbol']} near "
             f"{one['reference_price']}, {one['leverage']}×{exits}"
         )
     return lines
 
 
-def _limits(name: str, changes: list[str]) -> Any:
+def _limits(name: str, owner: str | None, changes: list[str]) -> Limits:
+    """A preset, which needs no database, or a profile of `owner`; with these limits changed."""
     given: dict[str, object] = {}
     for change in changes:
         limit, sign, value = change.partition("=")
@@ -143,10 +150,9 @@ def _limits(name: str, changes: list[str]) -> Any:
             raise ValueError(f"{change!r} is not LIMIT=VALUE")
         switches = {"none": None, "true": True, "false": False}
         given[limit.strip()] = switches.get(value.strip().lower(), value.strip())
-    stored = RiskProfile.objects.filter(owner=None, name=name).first()
-    if stored is not None and not given:
-        return stored.limits()
-    return profile(name, **given)
+    if owner is None:
+        return profile(name, **given)
+    return changed(named_row(RiskProfile, find_user(owner), name).limits(), **given)
 
 
 def _text(path: Path) -> str:
@@ -163,5 +169,7 @@ def _text(path: Path) -> str:
 def _json(path: Path) -> object:
     try:
         return json.loads(_text(path), parse_float=str, parse_int=str)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except json.JSONDecodeError as error:
         raise ValueError(f"{path} is no JSON: {error}") from None
+    except RecursionError:
+        raise ValueError(f"{path} is nested too deeply to be read") from None

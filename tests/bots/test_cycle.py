@@ -14,9 +14,7 @@ from bots.protection import is_settled
 from bots.rerun import rerun
 from llm.domain import Completion, Decision, DecisionAction, DecisionOutcome
 from market.domain.enums import OrderPurpose, OrderStatus
-from market.domain.evolve import evolve
-from market.domain.orders import OrderReport
-from risk.domain import Code, Limits, TradingState
+from risk.domain import Code
 from risk.profiles import profile
 from tests.bots.desks import Stand, buys, says, stand
 from tests.scenarios.tables import SYMBOL
@@ -388,79 +386,6 @@ def test_a_stop_that_cannot_rest_flattens_the_position() -> None:
     mark(s.desk)
     assert not s.ledger.book.positions
     assert "PROTECTION_FAILED" in [n.kind for n in s.ledger.notices]
-
-
-def only_hard_drawdown(fraction: str) -> Limits:
-    return profile(
-        "balanced",
-        hard_drawdown_fraction=fraction,
-        soft_drawdown_fraction=None,
-        max_daily_loss_fraction=None,
-    )
-
-
-def test_absurd_marks_never_flatten() -> None:
-    s = stand(only_hard_drawdown("0.005"), buys(take_profit=112, stop_loss=94))
-    run_cycle(s.desk, "1")
-    for _ in range(3):  # mark 3.2% under the last trade: more than a real one strays
-        s.tick("98", mark="94.8")
-        mark(s.desk)
-    assert s.ledger.book.positions
-    assert s.ledger.book.breakers.state is TradingState.ACTIVE
-
-
-def test_a_hard_drawdown_needs_two_beats_and_then_flattens_and_halts() -> None:
-    s = stand(only_hard_drawdown("0.005"), buys())
-    run_cycle(s.desk, "1")
-    s.tick("96")
-    mark(s.desk)
-    assert s.ledger.book.positions  # one beat is not enough
-    s.tick("96")
-    seen = mark(s.desk)
-    assert seen is not None
-    assert seen.state is TradingState.HALTED
-    assert not s.ledger.book.positions
-    s.tick("100")
-    s.trader.answers = [buys()]
-    assert run_cycle(s.desk, "2").outcome is CycleOutcome.HALTED
-    assert len(s.trader.views) == 1
-
-
-def test_while_halted_an_entry_of_unknown_fate_is_cancelled_though_nothing_is_held(
-    monkeypatch,
-) -> None:
-    s = stand(only_hard_drawdown("0.005"), buys())
-    s.broker.cut_submit = "before"
-    run_cycle(s.desk, "1")
-    s.broker.cut_submit = None
-    (entry,) = (one for one in s.ledger.book.open_orders.values() if not one.reduce_only)
-    halted = evolve(
-        s.ledger.book.breakers, state=TradingState.HALTED, reasons=frozenset({Code.HARD_DRAWDOWN})
-    )
-    s.ledger.set_breakers(halted)
-    cancelled: list[str] = []
-
-    def cancel(order_id: str) -> list[OrderReport]:
-        cancelled.append(order_id)
-        return []
-
-    monkeypatch.setattr(s.broker, "cancel", cancel)
-    s.tick()
-    mark(s.desk)
-    assert entry.client_order_id in cancelled
-    assert not s.ledger.book.positions
-
-
-def test_a_soft_drawdown_asks_for_close_or_keep_once() -> None:
-    limits = profile("balanced", soft_drawdown_fraction="0.005", max_daily_loss_fraction=None)
-    s = stand(limits, buys())
-    run_cycle(s.desk, "1")
-    s.tick("96")
-    run_cycle(s.desk, "2")
-    assert s.trader.views[-1].emergency == Code.SOFT_DRAWDOWN
-    s.tick("96")
-    run_cycle(s.desk, "3")
-    assert s.trader.views[-1].emergency is None
 
 
 def test_a_price_that_is_gone_makes_no_equity_point_and_no_entry() -> None:

@@ -165,16 +165,6 @@ def test_a_close_that_never_arrived_is_tried_again_with_a_new_id() -> None:
     assert [o.status for o in closes] == [OrderStatus.NEVER_ARRIVED, OrderStatus.FILLED]
 
 
-def test_an_unanswered_cancel_does_not_stop_a_flatten() -> None:
-    s = stand(only_hard_drawdown("0.005"), buys())
-    run_cycle(s.desk, "1")
-    s.broker.cut_cancel = True
-    for _ in range(3):
-        s.tick("96")
-        mark(s.desk)
-    assert not s.ledger.book.positions
-
-
 def test_an_entry_does_not_leave_behind_a_close_that_failed() -> None:
     other = "OTHER/USDT:USDT"
     s = stand(profile("balanced", max_open_positions=1), buys(), symbols=(SYMBOL, other))

@@ -84,3 +84,13 @@ def test_a_soft_drawdown_asks_for_close_or_keep_once() -> None:
     s.tick("96")
     run_cycle(s.desk, "3")
     assert s.trader.views[-1].emergency is None
+
+
+def test_an_unanswered_cancel_does_not_stop_a_flatten() -> None:
+    s = stand(only_hard_drawdown("0.005"), buys())
+    run_cycle(s.desk, "1")
+    s.broker.cut_cancel = True
+    for _ in range(3):
+        s.tick("96")
+        mark(s.desk)
+    assert not s.ledger.book.positions

@@ -3,6 +3,7 @@
 import threading
 from datetime import time, timedelta
 from decimal import Decimal as D
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,7 +11,7 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from bots import models
-from bots.alerts import scanning, services
+from bots.alerts import scanning, services, timing
 from bots.alerts.domain import AlertKind, Direction, Severity
 from bots.alerts.models import Alert, AlertCursor, Delivery
 from bots.alerts.scanning import scan
@@ -132,7 +133,8 @@ def test_what_is_acknowledged_while_it_is_scanned_stays_so(at, monkeypatch):
     at.rule()
     at.fills()
     scan(NOON)
-    advance, acting = scanning.advance, []
+    advance: Any = timing.advance
+    acting: list[threading.Thread] = []
 
     def slowly(*given):
         if not acting:

@@ -12,7 +12,16 @@ from uuid import UUID, uuid5
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import DateTimeField, DurationField, Exists, ExpressionWrapper, F, Q, Value
+from django.db.models import (
+    DateTimeField,
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    Value,
+)
 from django.db.models.expressions import Combinable
 from django.db.models.functions import Now
 
@@ -70,6 +79,13 @@ def desk_until() -> Combinable:
 def is_free() -> Q:
     """No holder, or one whose lease has run out."""
     return Q(desk_until__isnull=True) | Q(desk_until__lt=Now())
+
+
+def covered() -> Exists:
+    """A halt in force covers the bot. Its flag says the same, but for a bot that was made and started while the
+    halt was being made: neither transaction saw the other."""
+    covers = Q(scope=models.HaltScope.ALL) | Q(bot=OuterRef("pk")) | Q(user=OuterRef("owner"))
+    return Exists(models.TradingHalt.objects.filter(covers, resumed_at__isnull=True))
 
 
 def take(lease: DeskLease, patience: timedelta, as_read: AsRead | None = None) -> bool:
@@ -132,7 +148,7 @@ def renew(lease: DeskLease, events: int, *, release: bool = False, to_open: bool
 def _renewed(lease: DeskLease, known: int, events: int, *, release: bool, to_open: bool) -> bool:
     wanted = Q(pk=lease.bot_id, fence=lease.fence, desk_owner=lease.owner, event_sequence=known)
     if to_open:
-        wanted &= Q(status=BotStatus.ACTIVE, is_halted=False)
+        wanted &= Q(status=BotStatus.ACTIVE, is_halted=False) & ~Q(covered())
         if lease.told_version is not None:
             wanted &= Q(told_version=lease.told_version)
     changes: dict[str, object] = {"event_sequence": known + events}
@@ -144,15 +160,16 @@ def _diagnosed(lease: DeskLease, *, to_open: bool) -> int:
     """Why a write found no row: the sequence if only that had moved (a service told something)."""
     row = (
         models.Bot.objects.select_for_update()
-        .values("fence", "desk_owner", "event_sequence", "status", "is_halted", "told_version")
+        .annotate(halted=Q(is_halted=True) | Q(covered()))
+        .values("fence", "desk_owner", "event_sequence", "status", "halted", "told_version")
         .get(pk=lease.bot_id)
     )
     if row["fence"] != lease.fence or row["desk_owner"] != lease.owner:
         lease.held = False
         raise LeaseLost(f"the desk of {lease.bot_id} is somebody else's")
-    if to_open and (row["status"] != BotStatus.ACTIVE or row["is_halted"]):
-        lease.status, lease.is_halted = row["status"], row["is_halted"]
-        raise NotAllowed("halted" if row["is_halted"] else f"the bot is {row['status']}")
+    if to_open and (row["status"] != BotStatus.ACTIVE or row["halted"]):
+        lease.status, lease.is_halted = row["status"], row["halted"]
+        raise NotAllowed("halted" if row["halted"] else f"the bot is {row['status']}")
     if to_open and lease.told_version not in (None, row["told_version"]):
         raise NotAllowed("the bot was told otherwise meanwhile")
     return int(row["event_sequence"])

@@ -1,25 +1,29 @@
 """The kill switch: nothing that opens leaves, for a bot, for a user's bots, for all; until a person resumes.
 
-The halt and the update of every bot in scope are one transaction. A claim locks its bot's row: one that
-came first has left and is named in the answer, one that comes later finds the bot halted.
+The halt is committed first, and every claim that opens looks for it. Then every bot in scope is flagged. A claim
+locks its bot's row: one that came first has left and is named in the answer, one that comes later finds the halt.
 """
 
+import logging
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import OperationalError, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from bots import acts, models, runtime, wake
 from bots.domain.bot import BotStatus
 from bots.domain.events import EventKind
+from bots.leases import covered
 from bots.models import HaltScope
 from bots.services.acting import flatten_for_halt
 from market.domain.enums import OrderPurpose, OrderStatus
 from risk.domain import TradingState
 from tradingagent.accounts.models import User
-from tradingagent.accounts.services import audit
+from tradingagent.accounts.services import SYSTEM, audit
+
+logger = logging.getLogger(__name__)
 
 IN_FLIGHT = (OrderStatus.SUBMITTED, OrderStatus.UNKNOWN)
 
@@ -58,19 +62,51 @@ def halt(
             halted_by=label,
             halted_at=now,
         )
-        ids = lock_in_order(_in_scope(bot_id, user))
-        _change(ids, is_halted=True, act="halt", reason=reason, by=label)
-        in_flight = models.Order.objects.filter(
-            bot_id__in=ids, purpose=OrderPurpose.ENTRY, status__in=IN_FLIGHT
-        )
-        under_way = tuple(in_flight.values_list("pk", flat=True))
-        audit(by, "halt", row, after={"reason": reason, "bots": len(ids), "flatten": flatten})
-    actions = _flatten(row, by) if flatten else ()  # the halt is in force already
+        audit(by, "halt", row, after={"reason": reason, "flatten": flatten})
+    # No claim that begins from here on passes, whatever stands in the way of the flags.
+    ids, under_way = _flagged(row)
+    actions = _flatten(row, by) if flatten else ()
     return Halted(halt=row, bots=ids, in_flight=under_way, actions=actions)
 
 
+def _flagged(row: models.TradingHalt) -> tuple[tuple[UUID, ...], tuple[str, ...]]:
+    """Flag the bots that a halt covers, once the claims under way have ended: these bots, and the entries that
+    had left. A bot that a frozen process keeps locked is left to the sweep: it must not keep all others from it."""
+    try:
+        return _flag(row)
+    except OperationalError:
+        logger.exception("halt %s is in force, and a bot is locked for too long to be told", row.pk)
+        return _flag(row, skip_locked=True)
+
+
+def _flag(
+    row: models.TradingHalt, *, skip_locked: bool = False
+) -> tuple[tuple[UUID, ...], tuple[str, ...]]:
+    with transaction.atomic():
+        held = lock_in_order(_in_scope(row.bot_id, row.user), skip_locked=skip_locked)
+        ids = _still_covered(held)
+        _change(ids, is_halted=True, act="halt", reason=row.reason, by=row.halted_by)
+        in_flight = models.Order.objects.filter(
+            bot_id__in=ids, purpose=OrderPurpose.ENTRY, status__in=IN_FLIGHT
+        )
+        return ids, tuple(in_flight.values_list("pk", flat=True))
+
+
+def _still_covered(held: tuple[UUID, ...]) -> tuple[UUID, ...]:
+    """Those of the locked bots that a halt covers: somebody may have resumed while they were waited for."""
+    found = models.Bot.objects.filter(covered(), pk__in=held).order_by("pk")
+    return tuple(found.values_list("pk", flat=True))
+
+
 def complete_halts() -> int:
-    """Ask for the flattens that a halt wanted and nobody asked for: it died, or a fill came late; how many."""
+    """Flag the bots that a halt covers and did not find or reach, and ask for the flattens that a halt wanted
+    and nobody asked for: it died, or a fill came late; how many flattens."""
+    missed = models.Bot.objects.filter(
+        covered(), status__in=[BotStatus.ACTIVE, BotStatus.PAUSED], is_halted=False
+    )
+    with transaction.atomic():
+        ids = _still_covered(lock_in_order(missed, skip_locked=True))
+        _change(ids, is_halted=True, act="halt", reason="covered by a halt", by=SYSTEM)
     wanted = models.TradingHalt.objects.filter(flatten=True, resumed_at__isnull=True)
     return sum(len(_flatten(row, row.halted_by)) for row in wanted.select_related("user"))
 
@@ -79,7 +115,11 @@ def _flatten(row: models.TradingHalt, by: User | str) -> tuple[UUID, ...]:
     """Flatten every bot in a halt's scope that holds something, each in its own transaction."""
     found = []
     for bot_id in _held(_in_scope(row.bot_id, row.user)):
-        action = flatten_for_halt(bot_id, row.pk, by=by)
+        try:
+            action = flatten_for_halt(bot_id, row.pk, by=by)
+        except OperationalError:  # a frozen process keeps it locked: the sweep asks again
+            logger.exception("the flatten of %s could not be asked for", bot_id)
+            continue
         if action is not None:
             found.append(action.pk)
     return tuple(found)
@@ -114,7 +154,7 @@ def resume(
             lock_in_order(
                 _in_scope(bot_id, user)
             )  # a halt that is made has to wait, or has been made
-            free = _in_scope(bot_id, user).exclude(_covered())
+            free = _in_scope(bot_id, user).exclude(covered())
             ids = tuple(free.values_list("pk", flat=True))
             _change(ids, is_halted=False, act="resume", reason=reason, by=label)
     if not ended and not resumed:
@@ -150,29 +190,15 @@ def _in_scope(bot_id: UUID | None, user: User | None) -> QuerySet[models.Bot]:
     return bots if user is None else bots.filter(owner=user)
 
 
-def _covered() -> Exists:
-    """A halt that is still in force covers the bot."""
-    covers = Q(scope=HaltScope.ALL) | Q(bot=OuterRef("pk")) | Q(user=OuterRef("owner"))
-    return Exists(models.TradingHalt.objects.filter(covers, resumed_at__isnull=True))
-
-
 def is_covered(bot: models.Bot) -> bool:
     """True while a halt covers this bot: one made after the halt, too."""
-    return models.Bot.objects.filter(_covered(), pk=bot.pk).exists()
-
-
-def wait_for_halts() -> None:
-    """Let a halt that is being made come wholly before the starts of this transaction, or wholly after them: it
-    does not see a bot that was made since it looked, and its row is not to be seen yet. Called before any bot is
-    locked. SQLite has one writer at a time as it is."""
-    if connection.vendor == "postgresql":
-        table = connection.ops.quote_name(models.TradingHalt._meta.db_table)
-        with connection.cursor() as cursor:
-            cursor.execute(f"LOCK TABLE {table} IN SHARE MODE")
+    return models.Bot.objects.filter(covered(), pk=bot.pk).exists()
 
 
 def _change(ids: tuple[UUID, ...], *, is_halted: bool, act: str, reason: str, by: str) -> None:
-    """Set the flag on every bot and tell each, in three queries however many there are."""
+    """Set the flag on every bot and tell each, in three queries however many there are, none for none."""
+    if not ids:
+        return
     models.Bot.objects.filter(pk__in=ids).update(
         is_halted=is_halted, event_sequence=F("event_sequence") + 1
     )
@@ -192,9 +218,9 @@ def _change(ids: tuple[UUID, ...], *, is_halted: bool, act: str, reason: str, by
     wake.after_commit()
 
 
-def lock_in_order(bots: QuerySet[models.Bot]) -> tuple[UUID, ...]:
+def lock_in_order(bots: QuerySet[models.Bot], *, skip_locked: bool = False) -> tuple[UUID, ...]:
     """Lock bots, always in the same order, so that nobody waits in a circle."""
-    rows = bots.select_for_update(no_key=True).order_by("pk")
+    rows = bots.select_for_update(no_key=True, skip_locked=skip_locked).order_by("pk")
     return tuple(rows.values_list("pk", flat=True))
 
 

@@ -16,7 +16,7 @@ from bots.domain.events import EventKind
 from bots.enqueue import enqueue
 from bots.schedule import schedule_bot, unschedule_bot
 from bots.services.acting import check_request_id, flatten_bot
-from bots.services.halting import is_covered, lock_in_order, wait_for_halts
+from bots.services.halting import is_covered, lock_in_order
 from tradingagent.accounts.models import User
 from tradingagent.accounts.services import audit
 
@@ -29,7 +29,6 @@ def start_bot(bot_id: UUID, *, by: User | str) -> models.Bot:
     """Let a bot decide and open from now on; its first decision is due at once. Raises NotNow; for one of a
     cohort that has never run, too: those start together."""
     with transaction.atomic():
-        wait_for_halts()
         return _started(bot_id, timezone.now(), by, is_alone=True)
 
 
@@ -38,7 +37,6 @@ def start_together(bot_ids: Iterable[UUID], *, by: User | str) -> datetime:
     count as their start. Raises NotNow."""
     at = timezone.now()
     with transaction.atomic():
-        wait_for_halts()
         for bot_id in _all_held(bot_ids):
             _started(bot_id, at, by)
     return at

@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal as D
 
 import pytest
-from django.db import close_old_connections, connection
+from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
 from bots import models, services
+from bots.services import halting
 from tests.chaos.processes import in_child
 from tests.chaos.scene import Scene, enters, open_scene
-from tests.concurrency.stage import all_is_well, at_once
+from tests.concurrency.stage import PATIENCE, all_is_well, at_once
 from tradingagent.accounts.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -117,6 +118,88 @@ def test_answers_that_come_with_the_halt_leave_before_it_or_never():
     assert not late.exists()
     for entry in models.Order.objects.filter(purpose="ENTRY", status="CANCELED"):
         assert entry.reason == "BOT_NOT_ACTIVE"
+
+
+def test_a_bot_that_is_made_and_started_while_all_are_being_halted_opens_nothing(monkeypatch):
+    """The halt has listed its bots already and is not committed yet when another is made and started."""
+    first = open_scene("the first")
+    late: list[Scene] = []
+
+    def make() -> None:
+        try:
+            scene = open_scene("the late one")
+            models.Bot.objects.filter(pk=scene.bot_id).update(status="DRAFT")
+            with scene.open():
+                services.start_bot(scene.bot_id, by="a person")
+            late.append(scene)
+        finally:
+            connection.close()
+
+    maker, change = threading.Thread(target=make), halting._change
+
+    def changed(*given, **named) -> None:
+        if not maker.ident:
+            maker.start()
+            maker.join(2)  # on SQLite it waits for the halt to commit
+        change(*given, **named)
+
+    monkeypatch.setattr(halting, "_change", changed)
+    services.halt(by="a person")
+    maker.join(PATIENCE)
+    [scene] = late
+    scene.wants(enters(D(100)), D(100))
+    in_child(scene.decide)
+    assert not models.Position.objects.exists()
+    services.sweep()
+    assert set(models.Bot.objects.values_list("is_halted", flat=True)) == {True}
+    services.resume(by="a person")
+    assert set(models.Bot.objects.values_list("is_halted", flat=True)) == {False}
+    all_is_well(first, scene)
+
+
+@pytest.mark.postgres
+def test_a_halt_is_in_force_though_a_process_that_froze_keeps_one_bot_locked():
+    """PostgreSQL ends such a transaction after a minute: nobody must wait for that to stop all others."""
+    scenes = [open_scene("a bot"), open_scene("another")]
+    frozen, free = sorted(scenes, key=lambda scene: scene.bot_id)
+    for scene in scenes:
+        scene.wants(enters(D(100)), D(100))
+        in_child(scene.decide)
+    locked, thaw = threading.Event(), threading.Event()
+
+    def freeze() -> None:
+        with transaction.atomic():
+            models.Bot.objects.select_for_update(no_key=True).get(pk=frozen.bot_id)
+            locked.set()
+            thaw.wait(PATIENCE)
+        connection.close()
+
+    process = threading.Thread(target=freeze)
+    process.start()
+    assert locked.wait(PATIENCE)
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '300ms'")
+        halted = services.halt(by="a person", flatten=True)
+        cursor.execute("SET lock_timeout = '20s'")
+    assert halted.bots == (free.bot_id,) and len(halted.actions) == 1
+    thaw.set()
+    process.join(PATIENCE)
+    with frozen.open():
+        assert services.sweep()["halts_completed"] == 1
+        for action in models.ManualAction.objects.all():
+            services.perform_action(action.pk)
+    assert not models.Position.objects.exists()
+    assert set(models.Bot.objects.values_list("is_halted", flat=True)) == {True}
+    all_is_well(frozen, free)
+
+
+def test_a_bot_that_could_not_be_flagged_opens_nothing():
+    scene = open_scene("the bot")
+    services.halt(by="a person")
+    models.Bot.objects.update(is_halted=False)
+    scene.wants(enters(D(100)), D(100))
+    in_child(scene.decide)
+    assert not models.Position.objects.exists()
 
 
 def test_halts_and_marks_of_the_same_bots_do_not_wait_in_a_circle():

@@ -19,8 +19,8 @@ def halts_slowly(looked: Signal, user: User | None) -> None:
     """Halt, and take long between the look at the bots and the commit."""
     locked = halting.lock_in_order
 
-    def slow(bots):
-        found = locked(bots)
+    def slow(bots, **options):
+        found = locked(bots, **options)
         looked.send()
         time.sleep(1)
         return found

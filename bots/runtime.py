@@ -181,8 +181,8 @@ def open_desk(
         may_trade=_may_trade(bot),
         recheck=AccountCheck(
             bot.owner_id,
-            bot.owner.time_zone,
             {one.symbol: (one.base, one.contract_size) for one in instruments.values()},
+            clock(),
         ),
         told_version=bot.told_version,
     )

@@ -14,7 +14,6 @@ from bots.protection import is_settled
 from bots.rerun import rerun
 from llm.domain import Completion, Decision, DecisionAction, DecisionOutcome
 from market.domain.enums import OrderPurpose, OrderStatus
-from market.domain.evolve import evolve
 from risk.domain import Code, Limits, TradingState
 from risk.profiles import profile
 from tests.bots.desks import Stand, buys, says, stand
@@ -423,26 +422,6 @@ def test_a_hard_drawdown_needs_two_beats_and_then_flattens_and_halts() -> None:
     s.trader.answers = [buys()]
     assert run_cycle(s.desk, "2").outcome is CycleOutcome.HALTED
     assert len(s.trader.views) == 1
-
-
-def test_while_halted_an_entry_of_unknown_fate_is_cancelled_though_nothing_is_held(
-    monkeypatch,
-) -> None:
-    s = stand(only_hard_drawdown("0.005"), buys())
-    s.broker.cut_submit = "before"
-    run_cycle(s.desk, "1")
-    s.broker.cut_submit = None
-    (entry,) = (one for one in s.ledger.book.open_orders.values() if not one.reduce_only)
-    halted = evolve(
-        s.ledger.book.breakers, state=TradingState.HALTED, reasons=frozenset({Code.HARD_DRAWDOWN})
-    )
-    s.ledger.set_breakers(halted)
-    cancelled: list[str] = []
-    monkeypatch.setattr(s.broker, "cancel", lambda order_id: cancelled.append(order_id) or [])
-    s.tick()
-    mark(s.desk)
-    assert entry.client_order_id in cancelled
-    assert not s.ledger.book.positions
 
 
 def test_a_soft_drawdown_asks_for_close_or_keep_once() -> None:

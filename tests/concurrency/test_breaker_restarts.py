@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal as D
+from functools import partial
 from typing import Any
 
 import pytest
@@ -119,7 +120,7 @@ def test_a_breaker_remembers_over_a_restart_between_any_two_steps(code: Code) ->
     expected, states = in_child(whole), []
     for step, at in timed(script):
         step.turn(many, at)
-        in_child(lambda step=step: step.act(many))
+        in_child(partial(step.act, many))
         states.append(stored(many))
 
     assert states == expected

@@ -15,7 +15,7 @@ from tradingagent.accounts.models import User
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def halts_slowly(looked: Signal, **scope: object) -> None:
+def halts_slowly(looked: Signal, user: User | None) -> None:
     """Halt, and take long between the look at the bots and the commit."""
     locked = halting._locked
 
@@ -26,7 +26,7 @@ def halts_slowly(looked: Signal, **scope: object) -> None:
         return found
 
     halting._locked = slow
-    services.halt(by="a person", **scope)
+    services.halt(by="a person", user=user)
 
 
 @pytest.mark.parametrize("scope", ["user", "all"])
@@ -34,7 +34,7 @@ def test_a_bot_that_is_made_and_started_while_a_halt_is_made_opens_nothing(scope
     open_scene("there before")
     user = User.objects.get() if scope == "user" else None
     looked = Signal()
-    halter = fork(lambda: halts_slowly(looked, user=user))
+    halter = fork(lambda: halts_slowly(looked, user))
     looked.wait()
 
     late = open_scene("made meanwhile")

@@ -25,9 +25,11 @@ from bots.domain.entries import EntryKind
 from bots.domain.stored_book import book_from, book_text
 from bots.recent import Recent
 from market.domain.enums import FillReason, Liquidity, OrderPurpose, OrderSide
+from market.domain.evolve import evolve
 from market.domain.instruments import Instrument
 from market.domain.numbers import ZERO
 from market.domain.orders import Adjustment, Fill, FundingPayment
+from tradingagent.accounts.time_zones import zone_at
 
 COMPARED = (
     "cash", "totals", "positions", "dust", "round_trips", "stopped_at", "last_trades", "day",
@@ -60,11 +62,13 @@ def refolded(config: BotConfig, instruments: Mapping[str, Instrument]) -> Book:
     """The book that the bot's fills and entries make, folded in the order in which they were booked."""
     book = Book()
     entered: set[str] = set()
+    zone = zone_at(models.Bot.objects.select_related("owner").get(pk=config.id).owner)
     for row in _in_order(config):
+        day = evolve(config, time_zone=zone(row.at)).local_day(row.at)
         if isinstance(row, models.Fill):
-            book = _fold_fill_row(book, row, config, instruments[row.symbol], entered).book
+            book = _fold_fill_row(book, row, day, instruments[row.symbol], entered).book
         else:
-            book = _fold_entry_row(book, row, config).book
+            book = _fold_entry_row(book, row, day).book
     return book
 
 
@@ -102,7 +106,7 @@ def _in_order(config: BotConfig) -> Iterator[models.Fill | models.LedgerEntry]:
 
 
 def _fold_fill_row(
-    book: Book, row: models.Fill, config: BotConfig, instrument: Instrument, entered: set[str]
+    book: Book, row: models.Fill, day: str, instrument: Instrument, entered: set[str]
 ) -> Folded:
     fill = Fill(
         venue_trade_id=row.venue_trade_id,
@@ -122,18 +126,18 @@ def _fold_fill_row(
     if order is not None and order.purpose is OrderPurpose.ENTRY:
         if order.client_order_id not in entered:
             entered.add(order.client_order_id)
-            changes = entry_counted(book, config.local_day(row.at))
+            changes = entry_counted(book, day)
     return fold_fills(book, fill, order, instrument, (), changes)
 
 
-def _fold_entry_row(book: Book, row: models.LedgerEntry, config: BotConfig) -> Folded:
+def _fold_entry_row(book: Book, row: models.LedgerEntry, day: str) -> Folded:
     if row.kind in _MONEY:
         return fold_money(book, at=row.at, kind=EntryKind(row.kind), amount=row.amount, key=row.key)
     if row.kind == EntryKind.FUNDING:
         payment = FundingPayment(
             at=row.at, symbol=row.symbol, amount=row.amount, rate=ZERO, mark_price=ZERO
         )
-        return fold_funding(book, payment, config.local_day(row.at))
+        return fold_funding(book, payment, day)
     adjustment = Adjustment(at=row.at, symbol=row.symbol, amount=row.amount, kind="", key=row.key)
     return fold_adjustment(book, adjustment)
 

@@ -177,8 +177,8 @@ def open_desk(
     limits = bot.risk_profile.limits()
     account_check = AccountCheck(
         bot.owner_id,
-        bot.owner.time_zone,
         {one.symbol: (one.base, one.contract_size) for one in instruments.values()},
+        clock(),
     )
     ledger = DjangoLedger(
         config,
@@ -329,6 +329,10 @@ def _trader(bot: models.Bot) -> Trader:
     return BilledTrader(known[1], bot)
 
 
+EVERYBODY: Final = "everybody"
+"""The cost center of the operator's budget over all users."""
+
+
 def cost_center(bot_id: UUID) -> str:
     """What the calls of a bot are booked under."""
     return f"bot:{bot_id}"
@@ -337,12 +341,21 @@ def cost_center(bot_id: UUID) -> str:
 def _allowances(
     bot_id: UUID, name: str, owner_id: int, most: Decimal | None
 ) -> tuple[Allowance, ...]:
-    """What a request of this bot is paid from: its own budget, no more than its limits allow, and its owner's."""
-    own, whole = allowances_of({cost_center(bot_id): name, f"user:{owner_id}": "All bots together"})
+    """What a request of this bot is paid from: its own budget, no more than its limits allow, its owner's, and the
+    operator's over all users, where there is one."""
+    own, whole, everybody = allowances_of(
+        {
+            cost_center(bot_id): name,
+            f"user:{owner_id}": "All bots together",
+            EVERYBODY: "All users together",
+        }
+    )
     if most is not None:
         money = most if own.money_per_day is None else min(most, own.money_per_day)
         own = replace(own, money_per_day=money)
-    return own, whole
+    if (everybody.money_per_day, everybody.calls_per_day) == (None, None):
+        return own, whole
+    return own, whole, replace(everybody, is_told=False, day=clock().now().date())
 
 
 def _today(time_zone: str) -> date:

@@ -5,7 +5,13 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from risk.models import LIMIT_NAMES, AccountLimits, RiskProfile, RiskProfileVersion
+from risk.models import (
+    LIMIT_NAMES,
+    AccountLimits,
+    DailyLossStop,
+    RiskProfile,
+    RiskProfileVersion,
+)
 from risk.services import CHANGEABLE, change_profile, set_account_limits
 from tradingagent.accounts.read_only_admin import ReadOnlyAdmin
 
@@ -81,3 +87,11 @@ class AccountLimitsAdmin(admin.ModelAdmin):
         by: Any = request.user
         changes = {name: form.cleaned_data[name] for name in form.changed_data if name != "user"}
         obj.pk = set_account_limits(obj.user, changes, by).pk
+
+
+@admin.register(DailyLossStop)
+class DailyLossStopAdmin(ReadOnlyAdmin):
+    list_display = ("day", "user", "lost", "at")
+    list_select_related = ("user",)
+    search_fields = ("user__email",)
+    ordering = ("-at",)

@@ -97,6 +97,8 @@ class Code(StrEnum):
     ACCOUNT_GROSS_EXPOSURE = "ACCOUNT_GROSS_EXPOSURE"
     ACCOUNT_MARGIN_USED = "ACCOUNT_MARGIN_USED"
     ACCOUNT_DAILY_LOSS = "ACCOUNT_DAILY_LOSS"
+    # over all bots of all users
+    OPERATOR_LIMIT = "OPERATOR_LIMIT"
 
 
 class InvalidLimits(ValueError):

@@ -13,9 +13,10 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 
 from market.domain.canonical import canonical_bytes
-from market.domain.numbers import ONE
+from market.domain.numbers import ONE, plain
 from market.fields import AmountField
 from risk.catalogue import ACCOUNT_RULES, RULES
 from risk.domain import InvalidLimits, Limits
@@ -240,13 +241,19 @@ def _account_help(name: str) -> str:
 
 
 class AccountLimits(models.Model):
-    """Limits over all bots and venues of one user, in the bots' settlement currency; empty: none.
+    """Limits over all bots and venues of one user, in the bots' settlement currency; empty: none. The row
+    without a user is the operator's: it binds all bots of all users together.
 
     The row is locked when an opening order is claimed, so that two bots can't spend one allowance.
     """
 
     user = models.OneToOneField(
-        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="account_limits"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="account_limits",
+        help_text="Empty: the operator's, over all users together.",
     )
     max_exposure_per_asset = AmountField(
         null=True, blank=True, help_text=_account_help("max_exposure_per_asset")
@@ -261,17 +268,46 @@ class AccountLimits(models.Model):
     class Meta:
         verbose_name_plural = "account limits"
         constraints = [
-            models.CheckConstraint(condition=Q(**{f"{name}__gte": 0}), name=f"account_{name}_range")
-            for name in (
-                "max_exposure_per_asset",
-                "max_gross_exposure",
-                "max_margin_used",
-                "max_daily_loss",
-            )
+            models.UniqueConstraint(Coalesce("user", 0), name="account_limits_once"),
+            *(
+                models.CheckConstraint(
+                    condition=Q(**{f"{name}__gte": 0}), name=f"account_{name}_range"
+                )
+                for name in (
+                    "max_exposure_per_asset",
+                    "max_gross_exposure",
+                    "max_margin_used",
+                    "max_daily_loss",
+                )
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"limits of user {self.user_id}"
+        return f"limits of user {self.user_id}" if self.user_id else "limits of all users together"
+
+
+class DailyLossStop(models.Model):
+    """A day on which all bots of a user (none: of everybody) lost what they may: nothing is opened until it is
+    over, whatever the prices do. The day is the user's own, everybody's is UTC's."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="daily_loss_stops",
+    )
+    day = models.DateField()
+    lost = AmountField()
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(Coalesce("user", 0), "day", name="daily_loss_stop_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day}: lost {plain(self.lost)}"
 
 
 def row_values(limits: Limits) -> dict[str, Any]:
@@ -291,3 +327,4 @@ def limits_text(limits: Limits) -> str:
 register(RiskProfile, "owner", shared=True)
 register(RiskProfileVersion, "profile__owner", shared=True)
 register(AccountLimits, "user")
+register(DailyLossStop, "user")

@@ -135,8 +135,9 @@ def sync_presets() -> None:
             _sync_preset(limits)
 
 
-def set_account_limits(user: User, changes: Mapping[str, object], by: User) -> AccountLimits:
-    """Change what binds all bots of `user`; None switches a limit off. Amounts in settlement currency.
+def set_account_limits(user: User | None, changes: Mapping[str, object], by: User) -> AccountLimits:
+    """Change what binds all bots of `user` (None: of all users together); None switches a limit off. Amounts in
+    settlement currency.
 
     Raises InvalidLimits for a name there is not, ValidationError for values that don't fit.
     """

@@ -67,6 +67,7 @@ DENIED: Final[Mapping[Code, str]] = {
     Code.ACCOUNT_GROSS_EXPOSURE: "All your bots together would have come to {wanted}; {allowed} is the most.",
     Code.ACCOUNT_MARGIN_USED: "Margin of all your bots would have come to {wanted}; {allowed} is the most.",
     Code.ACCOUNT_DAILY_LOSS: "All your bots together have lost {lost} today; {allowed} is the most.",
+    Code.OPERATOR_LIMIT: "The operator's limits over all users leave no room for it now.",
 }  # fmt: skip
 """Why a wish was refused, or why nothing is opened; names in braces are those of the denial's context."""
 

@@ -28,13 +28,16 @@ class Underway:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a person asked of the desk and is not done yet. `wanted`: such as the symbol of a close."""
+    """What a person asked of the desk and is not done yet. `wanted`: such as the symbol of a close. `left`: what it
+    could not close when it last tried, and `reason` why, where that is known."""
 
     kind: str
     wanted: dict[str, Any]
     by: str
     at: datetime
     is_taken: bool
+    left: tuple[str, ...] = ()
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,11 @@ def _asked(row: models.ManualAction) -> Asked:
         by=row.requested_by,
         at=row.requested_at,
         is_taken=row.status == ActionStatus.RUNNING,
+        left=(
+            *row.result.get("left", {}),
+            *(f"entry {order_id[:8]}" for order_id in row.result.get("entries_left", ())),
+        ),
+        reason=row.result.get("reason", "the last try failed" if "error" in row.result else ""),
     )
 
 

@@ -18,6 +18,7 @@ from bots.cycle import mark
 from bots.domain.bot import BotStatus
 from bots.enqueue import enqueue
 from bots.ports import LeaseLost
+from bots.services.day_losses import stop_lost_days
 from market.domain.canonical import utc_text
 from market.domain.data import MarketSnapshot
 from market.domain.instruments import Instrument
@@ -76,9 +77,17 @@ def mark_shard(shard: int = 0, of: int = 1) -> Marked:
                 done.failed += 1
                 logger.exception("mark of %s failed", bot.pk)
     done.written = marks.write_valued(valued)
+    _stop_lost_days(bots)
     if is_news:  # once, after everything: quiet marks tell no event
         wake.after_commit()
     return done
+
+
+def _stop_lost_days(bots: Sequence[models.Bot]) -> None:
+    try:
+        stop_lost_days({bot.owner_id for bot in bots})
+    except Exception:  # it is no bot's mark; the next one looks again
+        logger.exception("whether the day of %d bots is lost could not be told", len(bots))
 
 
 def _at_stake(shard: int, of: int) -> list[models.Bot]:

@@ -266,7 +266,7 @@ def _over_all_bots(
         created_at=now,
     )
     bases = {intent.symbol: (instrument.base, instrument.contract_size)}
-    return AccountCheck(user.pk, user.time_zone, bases).ask(entry)
+    return AccountCheck(user.pk, bases, runtime.clock()).ask(entry)
 
 
 # --- stop and target -------------------------------------------------------------------------------

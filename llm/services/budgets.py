@@ -24,12 +24,15 @@ from tradingagent.accounts.services import audit, facts
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Allowance:
-    """What a cost center may spend in a day; None: no limit. `whose` names it in sentences."""
+    """What a cost center may spend in a day; None: no limit. `whose` names it in sentences. `is_told` False: what
+    it spent is not for whoever is paid from it to read. `day`: its own, where it is not that of the till."""
 
     cost_center: str
     whose: str
     money_per_day: Decimal | None = None
     calls_per_day: int | None = None
+    is_told: bool = True
+    day: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +53,17 @@ class DailyTill:
         day, allowances = self.day(), sorted(self.allowances(), key=lambda one: one.cost_center)
         with transaction.atomic():
             for allowance in allowances:
-                _set_aside(allowance, day, money)
+                _set_aside(allowance, allowance.day or day, money)
 
         def settle(came_to: Usage | None, told: Decimal | None = None) -> Decimal | None:
             made = Decimal(0) if came_to is None else cost_of(came_to, price)
             cost = made if told is None else told
             if cost is not None and micros(cost) != (money or 0):
-                centers = [one.cost_center for one in allowances]
-                days = BudgetDay.objects.filter(cost_center__in=centers, day=day)
-                days.update(money=F("money") + micros(cost) - (money or 0))
+                for (
+                    one
+                ) in allowances:  # row by row: no two requests wait for each other in a circle
+                    its = BudgetDay.objects.filter(cost_center=one.cost_center, day=one.day or day)
+                    its.update(money=F("money") + micros(cost) - (money or 0))
             return cost
 
         return settle
@@ -113,6 +118,8 @@ def _set_aside(allowance: Allowance, day: date, money: int | None) -> None:
 
 
 def _sentence(allowance: Allowance, day: date, money: int | None) -> str:
+    if not allowance.is_told:
+        return f"{allowance.whose} have asked models today as much as they may"
     spent = BudgetDay.objects.get(cost_center=allowance.cost_center, day=day)
     calls = allowance.calls_per_day
     if calls is not None and spent.calls >= calls:

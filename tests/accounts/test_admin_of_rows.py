@@ -18,7 +18,7 @@ from llm.models import (
     PromptTemplate,
     ProviderKey,
 )
-from risk.models import AccountLimits, RiskProfile, RiskProfileVersion
+from risk.models import AccountLimits, DailyLossStop, RiskProfile, RiskProfileVersion
 from risk.services import copy_profile, set_account_limits
 from tests.architecture.test_models import our_models
 from tests.risk.build import D
@@ -35,7 +35,9 @@ from tradingagent.accounts.services import issue_token, remember
 pytestmark = pytest.mark.django_db
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 OURS = [model for model in our_models() if model._meta.app_label in ("accounts", "llm", "risk")]
-READ_ONLY = {ApiToken, AuditEntry, IdempotencyKey, BudgetDay, LLMCall, RiskProfileVersion}
+READ_ONLY = {
+    ApiToken, AuditEntry, IdempotencyKey, BudgetDay, LLMCall, RiskProfileVersion, DailyLossStop,
+}  # fmt: skip
 NO_ADD = READ_ONLY | {RiskProfile}
 
 
@@ -48,6 +50,7 @@ def one_of_each(number: int) -> None:
     preset = RiskProfile.objects.get(owner=None, name="balanced")
     copy_profile(preset, user, "mine")
     set_account_limits(user, {"max_daily_loss": 5}, user)
+    DailyLossStop.objects.create(user=user, day=NOW.date(), lost=D(5), at=NOW)
     issue_token(user, "script", {Scope.READ}, None)
     remember(user, "k", "a" * 64)
     key = ProviderKey.objects.create(
@@ -170,6 +173,8 @@ def test_account_limits_are_set_through_the_service(site):
 
     row = AccountLimits.objects.get(user=site.root)
     assert row.max_margin_used == D("7.5")
+    site.post(page(AccountLimits, "add"), {"user": "", "max_daily_loss": "70"})  # the operator's
+    assert AccountLimits.objects.get(user=None).max_daily_loss == 70
     assert AuditEntry.objects.latest("pk").action == "set_account_limits"
 
 

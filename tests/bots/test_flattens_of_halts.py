@@ -8,11 +8,15 @@ import pytest
 
 from bots import models, runtime, services
 from bots.acts import ManualOrder
+from bots.cycle import mark, run_cycle
 from bots.reconciliation import ARRIVAL_GRACE
 from market.domain.enums import OrderPurpose, OrderStatus, PositionSide
+from market.domain.evolve import evolve
+from market.domain.orders import VenueReport
 from market.errors import VenueUnavailable
 from market.venues.paper_broker import PaperBroker
-from tests.bots.desks import buys
+from risk.domain import Code, TradingState
+from tests.bots.desks import buys, stand
 from tests.bots.paper_desks import PaperDesk, paper_desk
 from tests.scenarios.tables import SYMBOL
 
@@ -223,3 +227,28 @@ def test_a_desk_that_is_busy_is_waited_for_and_the_flatten_asked_again(desk, mon
     ledger.release_desk()
     assert services.perform_action(action_id).status == "DONE"
     assert is_over(desk)
+
+
+def test_while_halted_an_entry_of_unknown_fate_is_cancelled_though_nothing_is_held(
+    monkeypatch,
+) -> None:
+    s = stand(None, buys())
+    s.broker.cut_submit = "before"
+    run_cycle(s.desk, "1")
+    s.broker.cut_submit = None
+    (entry,) = (one for one in s.ledger.book.open_orders.values() if not one.reduce_only)
+    halted = evolve(
+        s.ledger.book.breakers, state=TradingState.HALTED, reasons=frozenset({Code.HARD_DRAWDOWN})
+    )
+    s.ledger.set_breakers(halted)
+    cancelled: list[str] = []
+
+    def cancel(order_id: str) -> list[VenueReport]:
+        cancelled.append(order_id)
+        return []
+
+    monkeypatch.setattr(s.broker, "cancel", cancel)
+    s.tick()
+    mark(s.desk)
+    assert entry.client_order_id in cancelled
+    assert not s.ledger.book.positions

@@ -1,5 +1,6 @@
 """What a door asked for, on days when something stands in its way: it stays wanted, or is refused in words."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal as D
 
@@ -178,6 +179,18 @@ def test_a_cost_that_is_not_charged_counts_to_the_budget(desk) -> None:
     assert desk.state.cash == D(10_000)
     assert desk.state.trading_state == "REDUCING"
     assert not models.Position.objects.exists()
+
+
+def test_an_answer_that_uses_up_the_budget_opens_nothing_any_more(desk) -> None:
+    RiskProfile.objects.filter(name="balanced").update(max_llm_cost_per_day=D("0.4"))
+    spends = replace(buys(), completions=(Completion(text="{}", model="m", cost=D("0.4")),))
+    desk.trader.thinking = desk.tick
+    verdict = desk.cycle("1", spends).record.verdict
+    assert [denial.code for denial in verdict.denials] == ["LLM_BUDGET"]
+    assert not models.Order.objects.exists()
+    assert (desk.state.trading_state, desk.state.llm_cost) == ("REDUCING", D("0.4"))
+    desk.tick(by=timedelta(days=1))
+    assert desk.cycle("tomorrow", buys()).record.order_ids
 
 
 def test_a_clock_that_lags_turns_no_day_back(desk) -> None:

@@ -3,7 +3,6 @@
 from decimal import Decimal as D
 
 import pytest
-from django.utils import timezone
 
 from bots import models
 from risk.models import AccountLimits
@@ -69,7 +68,7 @@ def test_without_limits_all_of_them_buy():
 def test_after_the_loss_of_a_day_none_opens():
     loser = open_scene("the loser")
     models.BotState.objects.filter(bot_id=loser.bot_id).update(
-        day_open_nav=D(10_000), equity=D(9_900), equity_at=timezone.now()
+        day_open_nav=D(10_000), equity=D(9_900), equity_at=loser.clock.now()
     )
     limit(max_daily_loss="100")
     all_buy()

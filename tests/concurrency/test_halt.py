@@ -104,6 +104,28 @@ def _only_a_person_resumes(scene: Scene) -> None:
     assert buys() == 1
 
 
+def test_a_halt_of_one_user_stops_theirs_alone_while_all_models_think():
+    crowd = Crowd()
+    theirs, others = (User.objects.get(email=f"{number}@example.org") for number in (0, 1))
+    with crowd.stage.open(), ThreadPoolExecutor(BOTS) as pool:
+        running = crowd.decide(pool)
+        began = time.monotonic()
+        halted = services.halt(by=theirs, user=theirs, flatten=True)
+        assert time.monotonic() - began < 1
+        in_force_at = timezone.now()
+        for action in halted.actions:
+            services.perform_action(action)
+        crowd.answer.set()
+        for one in running:
+            one.result(30)
+    late = models.Order.objects.filter(purpose="ENTRY", submitted_at__gt=in_force_at)
+    assert not late.filter(bot__owner=theirs).exists()
+    assert late.filter(bot__owner=others).exists()
+    assert not models.Position.objects.filter(bot__owner=theirs).exists()
+    assert models.Position.objects.filter(bot__owner=others).count() == BOTS // 2
+    all_is_well(*crowd.scenes)
+
+
 def test_answers_that_come_with_the_halt_leave_before_it_or_never():
     crowd = Crowd()
     with crowd.stage.open(), ThreadPoolExecutor(BOTS) as pool:

@@ -102,7 +102,17 @@ def test_a_streak_knows_no_midnight() -> None:
         assert desk.beat(100, flat=True, day=day).tripped == ()
         desk.state = on_closed_trade(desk.state, D(-1), D(0))
     assert desk.beat(99, flat=True, day="4").tripped == (Code.LOSS_STREAK,)
+    desk.state = on_closed_trade(
+        desk.state, D(50), D(0)
+    )  # a late win ends the streak, not the rest
     assert desk.beat(99, flat=True, day="5", wait=MINUTE).cleared == ()
+
+
+def test_a_soft_drawdown_knows_no_midnight() -> None:
+    desk = Desk(soft_drawdown_fraction=D("0.1"))
+    desk.beat(90)
+    assert desk.beat(99, day="2").cleared == ()  # it has recovered, and has not rested
+    assert desk.trading is REDUCING
 
 
 def test_the_hard_drawdown_counts_its_beats_over_midnight() -> None:

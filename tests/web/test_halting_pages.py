@@ -176,6 +176,26 @@ def test_a_resume_that_can_not_be_done_now_is_said(client, bot, monkeypatch, ref
     assert said(answer) == [f"{text[0].upper()}{text[1:]}."]
 
 
+@pytest.mark.parametrize(
+    ("result", "words"),
+    [
+        ({}, "Waiting for the desk."),
+        ({"left": {SYMBOL: "2"}, "entries_left": ["0a1b2c3d4e5f"], "reason": "no answer", "is_flat": False},
+         f"Not done yet: {SYMBOL}, entry 0a1b2c3d could not be closed (no answer). It is tried again"),
+        ({"error": "KeyError: 'x'"}, "Not done yet (the last try failed). It is tried again"),
+    ],
+)  # fmt: skip
+def test_what_a_halt_could_not_close_stands_on_the_page_of_its_bot(client, ann, bot, result, words):
+    hold(bot, [(SYMBOL, "2", "300")])
+    [action_id] = services.halt(by=ann, bot_id=bot.pk, flatten=True).actions
+    models.ManualAction.objects.filter(pk=action_id).update(result=result)
+
+    html = client.get(url("bot", bot)).content.decode()
+
+    assert "Closing everything" in html and words in html
+    assert "KeyError" not in html
+
+
 def test_the_dashboard_of_a_halted_user_says_so(client, ann, bot):
     services.halt(by=ann, user=ann, reason="exchange notice")
 

@@ -18,6 +18,7 @@ from tests.llm.hosts.server import Host, says
 from tests.llm.hosts.stage import priced, profile_of
 from tests.llm.hosts.wires import OPENAI
 from tests.llm.scenes import first_view
+from tradingagent.accounts.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NIGHT = datetime(2026, 3, 1, 23, 30, tzinfo=UTC)
@@ -106,6 +107,20 @@ def test_the_owner_s_budget_holds_for_all_bots_together(bot, host):
     assert outcomes == ["DECIDED", "DECIDED"]
     assert refused(bot, host) == "All bots together may ask models 2 times a day, and has"
     assert days(bot)[f"bot:{bot.pk}"][2] == 1
+
+
+def test_the_operator_s_budget_holds_for_all_users_and_names_no_figures(bot, host):
+    operator = User.objects.create(email="operator@example.org")
+    set_budget(
+        owner=operator, cost_center=runtime.EVERYBODY, money_per_day=D(100), calls_per_day=1,
+        by=operator,
+    )  # fmt: skip
+    other = open_scene("another's", email="other@example.org", asks_a_model=True)
+    models.Bot.objects.filter(pk=other.bot_id).update(model_profile=bot.model_profile)
+
+    assert decides(runtime.load_bot(other.bot_id)).outcome is DecisionOutcome.DECIDED
+    assert days(bot)["everybody"] == (date(2026, 3, 1), micros(OPENAI.cost), 1)
+    assert refused(bot, host) == "All users together have asked models today as much as they may"
 
 
 def test_a_budget_that_is_raised_counts_at_once(bot, host):

@@ -217,8 +217,11 @@ def test_another_user_s_bot_is_no_choice(client):
     assert "Theirs" not in client.get(at("try_limits", preset())).content.decode()
 
 
-def test_a_bot_can_be_named_in_the_address(client, desk):
-    page = client.get(at("try_limits", preset()), {"account": str(desk.bot.pk)})
+def test_a_profile_leads_to_an_entry_of_a_bot_that_follows_it(client, desk):
+    profile = client.get(at("risk_profile", preset()))
+    [link] = re.findall(r'href="(\S+/try/\?account=\S+)"', profile.content.decode())
+
+    page = client.get(link)
 
     assert f'<option value="{desk.bot.pk}" selected>Wren</option>' in page.content.decode()
 

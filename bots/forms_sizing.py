@@ -87,11 +87,11 @@ class SizingForm(forms.Form):
     )
     target = _amount("Target", required=False, initial="3")
     timeframe = forms.TypedChoiceField(
-        label="ATR of candles of",
+        label="ATR on candles of",
         coerce=int,
         choices=TIMEFRAMES,
         initial=60 * 60,
-        help_text="14 of them, closed ones.",
+        help_text="14 of them, closed; where a stop or target is in ATR.",
         error_messages={"invalid_choice": "Choose one of these."},
     )
     risk = _amount("Risk", initial="1", max_value=100, help_text="Of equity, lost at the stop.")
@@ -102,7 +102,7 @@ class SizingForm(forms.Form):
         bots = models.Bot.objects.filter(owner=user).exclude(status=BotStatus.ARCHIVED)
         self._user, self._bots = user, {str(bot.pk): bot for bot in bots.order_by("name")}
         account: Any = self.fields["account"]
-        account.choices = [("Holds nothing", list(_empty_accounts()))]
+        account.choices = [("An account that holds nothing", list(_empty_accounts()))]
         if self._bots:
             named = [(pk, bot.name) for pk, bot in self._bots.items()]
             account.choices = [*account.choices, ("Your bots, as they stand", named)]
@@ -162,7 +162,8 @@ class SizingForm(forms.Form):
 
 def _empty_accounts() -> Iterator[tuple[str, str]]:
     for name in runtime.venues():
-        yield name, "Simulated market" if name == SIMULATED else name.capitalize()
+        market = "simulated market" if name == SIMULATED else name
+        yield name, f"Empty, {market}"
 
 
 def _exit(by: str, value: Decimal) -> ExitAt:

@@ -23,8 +23,15 @@ def sized_context(found: WhatIf, limits: Limits) -> dict[str, Any]:
     wanted = _numbers(found.wanted, found)
     allowed = {} if found.allowed is None else _numbers(found.allowed, found)
     denials = () if found.denial is None else (found.denial, *found.besides)
+    tick, round_price = found.instrument.price_step, found.instrument.round_price
     return {
         "found": found,
+        "prices": [
+            ("Entry, as expected now", price(found.entry, tick)),
+            ("Stop", price(found.stop, tick)),
+            ("Target", "none" if found.target is None else price(found.target, tick)),
+            *([] if found.atr is None else [("ATR(14)", price(round_price(found.atr), tick))]),
+        ],
         "lines": [
             SizedLine(name=name, wanted=text, allowed=allowed.get(name, UNKNOWN))
             for name, text in wanted.items()
@@ -35,21 +42,18 @@ def sized_context(found: WhatIf, limits: Limits) -> dict[str, Any]:
 
 
 def _numbers(sized: Sized, found: WhatIf) -> dict[str, str]:
-    tick, ratio = found.instrument.price_step, found.reward_risk
-    away = "" if sized.liquidation_away is None else f" ({percent(sized.liquidation_away)} away)"
+    """Short names: two columns of numbers stand beside them, on a phone too."""
+    tick, ratio, away = found.instrument.price_step, found.reward_risk, sized.liquidation_away
     return {
         "Quantity": quantity(sized.quantity),
         "Notional": money(sized.notional),
         "Leverage": leverage(sized.leverage),
         "Margin": money(sized.margin),
-        "Free cash carries at most": quantity(sized.carried),
-        "1 R: lost at the stop, costs included": money(sized.at_stop),
-        "Won at the target, after fees": UNKNOWN
-        if sized.at_target is None
-        else money(sized.at_target),
-        "Both fees, if the stop is hit": money(sized.fees),
-        "Reward to risk after fees": UNKNOWN if ratio is None else f"{money(ratio)} to 1",
-        "Liquidation": "none"
-        if sized.liquidation is None
-        else f"{price(sized.liquidation, tick)}{away}",
+        "Cash carries": quantity(sized.carried),
+        "Lost at stop, 1 R": money(sized.at_stop),
+        "Won at target": UNKNOWN if sized.at_target is None else money(sized.at_target),
+        "Both fees": money(sized.fees),
+        "Reward to risk": UNKNOWN if ratio is None else f"{money(ratio)} to 1",
+        "Liquidation": "none" if sized.liquidation is None else price(sized.liquidation, tick),
+        "Way to it": UNKNOWN if away is None else percent(away),
     }

@@ -158,14 +158,17 @@ def test_who_has_limits(server, ann, cookie) -> None:
     paper_bot(ann, name="Wren", risk_profile=row)
     paper_bot(ann, name="Dunlin")
     change_profile(row, {"max_leverage": "4", "no_trade_windows": ["sat,sun"]}, by=ann)
+    spare = copy_profile(row, ann, "Spare")
     with browsing(server, cookie) as context:
         audit = Audit(context)
         for path in ("/limits/", reverse("risk_profile", args=[row.pk])):
             audit.of(path, looks=FOUR_LOOKS)
         audit.of(reverse("copy_limits", args=[row.pk]))
         audit.of(reverse("change_limits", args=[row.pk]))
+        audit.of(reverse("risk_profile", args=[spare.pk]))
+        audit.of(reverse("delete_limits", args=[spare.pk]))
         audit.of(reverse("try_limits", args=[row.pk]))
-        audit.page.get_by_label("Stop").fill("1")
+        audit.page.get_by_label("Stop by").select_option("ATR")
         audit.page.get_by_role("button", name="Reckon").click()
         audit.page.locator(".sized-why").wait_for()
         audit.here("an entry reckoned", within="#sized", looks=FOUR_LOOKS)

@@ -1,4 +1,4 @@
-"""What every verdict must satisfy, written from the words of the trading rules, not from the veto.
+"""What every verdict must satisfy, written from docs/risk-rules.md, not from the veto: it imports none of its rules.
 
 It shares no measure with the veto: exact fractions instead of Decimals, sums over the finished account
 instead of budgets, and a margin balance instead of a liquidation price. It returns the broken rules as
@@ -8,12 +8,14 @@ text, so that an empty list means: every approved order satisfies every limit.
 from collections.abc import Iterator
 from fractions import Fraction as F
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from market.domain.account import Account
 from market.domain.data import Quote
 from market.domain.enums import InstrumentStatus, OrderPurpose, PositionSide
 from market.domain.instruments import Instrument
 from risk.domain import (
+    HeldProtection,
     Intent,
     Limits,
     OrderIntent,
@@ -118,6 +120,8 @@ class _World:
     def judge(self, verdict: Verdict) -> Iterator[str]:
         for ruling in verdict.rulings:
             approved = ruling.approved
+            if ruling.denial is not None and _rank(ruling.intent) == 0:
+                yield from self.kept_in(ruling.intent, ruling.denial.code)
             if isinstance(approved, ProtectionIntent):
                 yield from self.change(approved)
             elif approved is not None and approved.purpose is OrderPurpose.ENTRY:
@@ -136,6 +140,44 @@ class _World:
         self.realized += signed * self.size(order.symbol) * (mark - entry)
         self.realized -= abs(signed) * self.size(order.symbol) * mark * self.fee(order.symbol)
         self.left[order.symbol] = left - signed
+
+    def kept_in(self, order: Intent, code: str) -> Iterator[str]:
+        """A close that was denied: there was nothing to close, or a trader's own came too soon."""
+        assert isinstance(order, OrderIntent)
+        left = self.left.get(order.symbol, F(0))
+        if not order.quantity.is_finite() or order.side.sign * left <= 0 or order.quantity <= 0:
+            return
+        if min(abs(left), F(order.quantity)) < F(self.instrument(order.symbol).quantity_step):
+            return
+        if code != "MIN_HOLD" or not self.is_too_soon(order):
+            yield f"{order.symbol}: a close was blocked by {code}"
+
+    def is_too_soon(self, order: OrderIntent) -> bool:
+        context, symbol = self.context, order.symbol
+        held = context.protection.get(symbol, HeldProtection())
+        opened = held.opened_at or context.account.positions[symbol].opened_at
+        stop, atr = held.stop_price, context.atr.get(symbol)
+        if opened is None or stop is None or atr is None:
+            return False
+        return (
+            order.requester == "TRADER"
+            and context.state is TradingState.ACTIVE
+            and context.now < opened + self.limits.min_hold
+            and abs(self.mark(symbol) - F(stop)) > F(atr)
+        )
+
+    def calendar(self, symbol: str) -> Iterator[str]:
+        """Windows of whole days and of minutes in a day, and the time around a payment of funding."""
+        local = self.context.now.astimezone(ZoneInfo(self.context.time_zone))
+        for window in self.limits.no_trade_windows:
+            days, _, times = window.partition(" ")
+            begin, _, end = (times or "00:00-24:00").partition("-")
+            is_today = days == "daily" or f"{local:%a}".lower() in days.split(",")
+            if is_today and begin <= f"{local:%H:%M}" < end:
+                yield f"{symbol}: opened in the window {window}"
+        due, near = self.context.next_funding.get(symbol), self.limits.no_trade_around_funding
+        if near and due is not None and due - self.context.now <= near:
+            yield f"{symbol}: opened {due - self.context.now} before funding"
 
     def change(self, change: ProtectionIntent) -> Iterator[str]:
         position = self.context.account.positions[change.symbol]
@@ -182,6 +224,7 @@ class _World:
         if not is_flat and not limits.allow_adding:
             yield f"{symbol}: adds"
         yield from self.wish(order, quote, price, fee)
+        yield from self.calendar(symbol)
         stop = None if order.stop_price is None else F(order.stop_price)
         whole = {
             name: sum((part[name] for part in [*before, self.parts[-1]]), F(0))

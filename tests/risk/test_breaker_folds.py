@@ -1,5 +1,8 @@
 """What a replay may fold at once: thresholds, deadlines and quiet beats."""
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -48,6 +51,14 @@ def test_deadlines():
     assert next_deadline(desk.state, desk.limits) == desk.now + 10 * MINUTE
     desk.beat(90, flat=True, is_stale=True)
     assert next_deadline(desk.state, desk.limits) == AT_ONCE
+
+
+@pytest.mark.parametrize(("losses", "due"), [(0, None), (2, None), (3, AT_ONCE)])
+def test_a_streak_is_due_at_its_limit_and_not_before(losses, due):
+    desk = Desk(max_loss_streak=3)
+    state = replace(desk.state, loss_streak=losses)
+
+    assert next_deadline(state, desk.limits) is due
 
 
 def test_a_quiet_beat_that_moves_nothing_costs_nothing():

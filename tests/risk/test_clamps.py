@@ -91,6 +91,16 @@ def test_leverage_is_held_to_the_margin_tier_of_the_whole_position():
     assert ruling.approved.leverage == 5
 
 
+@pytest.mark.parametrize(("most", "code"), [("10", None), ("9.99", Code.MAX_LEVERAGE)])
+def test_an_addition_has_the_leverage_of_what_is_held_or_is_denied(most, code):
+    where = context([position(3, leverage=10)])
+    limits = open_limits(allow_adding=True, max_leverage=D(most))
+
+    denial = rule_on(entry(leverage=D(10)), where, limits).denial
+
+    assert (denial and denial.code) is code
+
+
 @pytest.mark.parametrize(
     "prices",
     [quote(mark=D(101), bid=D(100), ask=D(100)), quote(bid=D(101), ask=D(101))],

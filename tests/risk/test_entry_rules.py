@@ -347,6 +347,8 @@ def test_reward_to_risk(side):
 
     assert code_of(wish(106), min_reward_risk=D("1.5")) is None
     assert code_of(wish("105.99"), min_reward_risk=D("1.5")) is Code.REWARD_RISK
+    denial = rule_on(wish(101), context(), open_limits(min_reward_risk=D(2))).denial
+    assert str(denial) == "REWARD_RISK ratio=0.25 reward=1 risk=4 needed=2"
 
 
 @SIDES

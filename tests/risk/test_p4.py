@@ -93,7 +93,7 @@ class Draw:
     def quote(self, symbol: str) -> Quote:
         tick = D(TICKS[symbol.split("/")[0]])
         mark = D(PRICES[symbol.split("/")[0]])
-        half = tick * self.pick(0, 1, 1, 3)
+        half = tick * self.pick(0, 1, 1, 3, 0, 1, 1, 9)
         shift = tick * self.pick(0, 0, 1, -2)
         late = timedelta(seconds=self.pick(0, 0, 0, 0, 1, 10, 15, 16, 60))
         return Quote(
@@ -175,6 +175,8 @@ class Draw:
             ),
             groups=self.pick({}, {}, {"WIF": "BTC"}),
             atr={symbol: quote.mark / 100 for symbol, quote in quotes.items()},
+            next_funding={symbol: NOW + timedelta(minutes=self.pick(3, 30)) for symbol in SYMBOLS},
+            time_zone=self.pick("UTC", "UTC", "Asia/Tokyo"),
         )
 
     # --- The reply
@@ -247,6 +249,16 @@ class Draw:
             "allow_shorts": self.chance(90),
             "stop_may_widen": self.chance(30),
             "min_hold": timedelta(minutes=self.pick(0, 0, 30)),
+            "no_trade_windows": self.pick(
+                (),
+                (),
+                (),
+                (),
+                ("mon,tue", "daily 21:00-21:30"),
+                ("sun 09:00-12:00",),
+                ("daily 11:59-12:01",),
+            ),
+            "no_trade_around_funding": timedelta(minutes=self.pick(0, 0, 0, 0, 5)),
         }
         off = [
             field
@@ -318,7 +330,7 @@ EXPECTED = {
     Code.AVAILABLE_MARGIN, Code.NOTHING_HELD, Code.REDUCE_ONLY, Code.MAX_POSITIONS,
     Code.GROSS_EXPOSURE, Code.NET_EXPOSURE, Code.CORRELATED_EXPOSURE, Code.MARGIN_USED,
     Code.TRADES_PER_DAY, Code.OPENS_PER_CYCLE, Code.COOLDOWN, Code.MIN_HOLD, Code.SLIPPAGE,
-    Code.BOT_NOT_ACTIVE,
+    Code.BOT_NOT_ACTIVE, Code.NO_TRADE_WINDOW, Code.SPREAD, Code.STOP_REQUIRED, Code.NO_TARGET,
 }  # fmt: skip
 
 

@@ -74,10 +74,10 @@ def test_an_entry_is_sized_clamped_and_told_in_words(client):
     assert D(3) <= found.reward_risk < D("3.01")
     assert found.allowed.at_target / found.allowed.at_stop == pytest.approx(D("2.8"), abs=D("0.3"))
     text = text_of(answer)
-    for said in ("MAX_LEVERAGE wanted=5 allowed=3", "clamped", "1 R: lost at the stop", "% away)"):
+    for said in ("MAX_LEVERAGE wanted=5 allowed=3", "clamped", "Lost at stop, 1 R", "Way to it"):
         assert said in text
-    assert re.search(r"Reward to risk after fees 3\.\d\d to 1", text)
-    assert "Of an equity of 10,000.00." in text
+    assert re.search(r"Reward to risk 3\.\d\d to 1", text)
+    assert "equity 10,000.00." in text
 
 
 def test_the_numbers_are_those_of_a_calculator(client, ann):
@@ -109,7 +109,7 @@ def test_a_stop_and_a_target_in_atr(client, side, sign):
     answer = ask(client, preset(), side=side, stop_by="ATR", stop="2", target_by="ATR", target="6")
 
     found = answer.context["found"]
-    assert found.atr > 0 and "ATR of 14 candles" in text_of(answer)
+    assert found.atr > 0 and "ATR(14)" in text_of(answer)
     tick = found.instrument.price_step
     assert abs(sign * (found.entry - found.stop) - 2 * found.atr) <= tick
     assert abs(sign * (found.target - found.entry) - 6 * found.atr) <= tick
@@ -217,8 +217,11 @@ def test_another_user_s_bot_is_no_choice(client):
     assert "Theirs" not in client.get(at("try_limits", preset())).content.decode()
 
 
-def test_a_bot_can_be_named_in_the_address(client, desk):
-    page = client.get(at("try_limits", preset()), {"account": str(desk.bot.pk)})
+def test_a_profile_leads_to_an_entry_of_a_bot_that_follows_it(client, desk):
+    profile = client.get(at("risk_profile", preset()))
+    [link] = re.findall(r'href="(\S+/try/\?account=\S+)"', profile.content.decode())
+
+    page = client.get(link)
 
     assert f'<option value="{desk.bot.pk}" selected>Wren</option>' in page.content.decode()
 

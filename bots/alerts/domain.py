@@ -33,6 +33,7 @@ class AlertKind(StrEnum):
     FILL = "FILL"
     STOP_HIT = "STOP_HIT"
     TARGET_HIT = "TARGET_HIT"
+    MANAGED_EXIT = "MANAGED_EXIT"
     LIQUIDATION = "LIQUIDATION"
     DENIAL = "DENIAL"
     BREAKER = "BREAKER"
@@ -86,6 +87,13 @@ _ROWS: Final = (
     _row(AlertKind.FILL, "an order was filled", _S.INFO, feeds=(_E.FILL,), is_usual=False),
     _row(AlertKind.STOP_HIT, "a stop was hit", _S.WARNING, feeds=(_E.TRADE,)),
     _row(AlertKind.TARGET_HIT, "a target was hit", _S.INFO, feeds=(_E.TRADE,)),
+    _row(
+        AlertKind.MANAGED_EXIT,
+        "a managed exit was carried out",
+        _S.INFO,
+        feeds=(_E.NOTICE,),
+        is_usual=False,
+    ),
     _row(AlertKind.LIQUIDATION, "the venue liquidated", _S.CRITICAL, feeds=(_E.NOTICE,)),
     _row(
         AlertKind.DENIAL, "an order was denied", _S.INFO, feeds=(_E.CYCLE, _E.ORDER), is_usual=False
@@ -195,6 +203,7 @@ OF_NOTICE: Final[Mapping[NoticeKind, AlertKind | None]] = {
     NoticeKind.BREAKER_TRIPPED: AlertKind.BREAKER,
     NoticeKind.BREAKER_CLEARED: None,
     NoticeKind.MODEL_COST_UNKNOWN: AlertKind.BUDGET,
+    NoticeKind.MANAGED_EXIT: AlertKind.MANAGED_EXIT,
 }
 """What a notice of the desk is an alert of; None: nobody need be told."""
 OF_EXIT: Final = {

@@ -72,6 +72,15 @@ def test_every_notice_of_the_desk_is_named():
             {"kind": "ORDER_UNKNOWN", "symbol": "ETH", "text": "no answer"},
             [("UNKNOWN_ORDER", "Order unknown on ETH: no answer.")],
         ),
+        (
+            "NOTICE",
+            {
+                "kind": "MANAGED_EXIT",
+                "symbol": "ETH",
+                "text": "break-even: the stop moves to 100.3",
+            },
+            [("MANAGED_EXIT", "Managed exit on ETH: break-even: the stop moves to 100.3.")],
+        ),
         ("NOTICE", {"kind": "BREAKER_CLEARED", "text": "x"}, []),
         ("NOTICE", {"kind": "OF_TOMORROW"}, []),
         ("ORDER", {"status": "FILLED"}, []),

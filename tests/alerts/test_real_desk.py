@@ -52,3 +52,18 @@ def test_a_liquidation(monkeypatch):
     assert alert.text == (
         f"Liquidation on {SYMBOL}: the venue liquidated the position: SELL 15 at 80."
     )
+
+
+def test_exits_that_the_bot_manages(monkeypatch):
+    desk = paper_desk(monkeypatch, buys(), break_even_at_r=1)
+    at = Scene(desk.bot.owner, desk.bot)
+    at.rule(AlertKind.MANAGED_EXIT)
+    desk.cycle("2026-01-01T00:00:00Z")
+    desk.tick("105")
+    desk.mark()
+    scan(desk.clock.now())
+    alert = Alert.objects.get()
+    assert alert.title == f"{desk.bot.name}: a managed exit was carried out"
+    assert alert.text == (
+        f"Managed exit on {SYMBOL}: break-even: the stop moves from 95 to 100.3, mark 105."
+    )

@@ -18,6 +18,7 @@ from bots.alerts.domain import (
     Direction,
     Severity,
 )
+from bots.alerts.wording import unmarked
 from market.fields import AmountField, EnumField
 from tradingagent.accounts.access import register
 from tradingagent.accounts.secrets import EncryptedTextField
@@ -184,6 +185,11 @@ class Alert(models.Model):
     def __str__(self) -> str:
         return f"alert {self.pk}: {self.kind}"
 
+    @property
+    def headline(self) -> str:
+        """Its title where the severity stands beside it."""
+        return unmarked(self.title, Severity(self.severity))
+
 
 class DeliveryStatus(models.TextChoices):
     """How far a message got. FAILED: given up after a day. DROPPED: its channel is off or gone."""
@@ -253,7 +259,7 @@ class AlertCursor(models.Model):
     """How far a bot's events have been read, and what its measures were at the last look.
 
     Whoever scans a bot holds this row. `beyond`: the rules and instruments whose level is passed, as
-    "rule:symbol"; `awake_at`: when the bot was last started.
+    "rule:level:symbol"; `awake_at`: when the bot was last started.
     """
 
     bot = models.OneToOneField(

@@ -180,6 +180,7 @@ class Alert(models.Model):
                 fields=["owner"], condition=Q(acknowledged_at__isnull=True), name="alert_unread"
             ),
             models.Index(fields=["until"], condition=Q(is_open=True), name="alert_open_until"),
+            models.Index(fields=["last_at"], condition=Q(is_open=False), name="alert_over"),
         ]
 
     def __str__(self) -> str:
@@ -248,6 +249,7 @@ class Delivery(models.Model):
             models.Index(
                 fields=["claimed_until"], condition=Q(status="CLAIMED"), name="delivery_claimed"
             ),
+            models.Index(fields=["created_at"], name="delivery_oldest"),
         ]
         verbose_name_plural = "deliveries"
 

@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs
@@ -34,6 +34,8 @@ PING_SECONDS = 1.0
 """A page is answered no more often than this."""
 SOCKETS_OF_A_USER = 20
 """In one process: each open page takes one."""
+TOPICS_OF_A_SOCKET = 2
+"""A page, and what stands around it."""
 
 SIGNED_OUT = 4401
 TOO_MANY = 4429
@@ -52,7 +54,8 @@ class Refusal(AsyncWebsocketConsumer):  # type: ignore[misc]
 
 
 class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """`/ws/live/?topic=bot:<uuid>`: the parts of a page, and again each part that changed.
+    """`/ws/live/?topic=bot:<uuid>`: the parts of a page, and again each part that changed. It may follow a few
+    topics: a page and what stands around it.
 
     Messages: {"type": "parts", "parts": {id: html}} and {"type": "beat"}. Ends with 4401 when the session has
     ended, 4404 when the page is no longer its user's, 4429 beyond the sockets that a user may have.
@@ -60,7 +63,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     channel_layer_alias = ""  # wakes reach the tailer, not each socket
 
-    group: Group | None = None
+    followed: tuple[Group, ...] = ()
     mailbox: Mailbox
     _sending: asyncio.Task[None] | None = None
 
@@ -76,15 +79,15 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         finally:
             if self._sending is not None:
                 self._sending.cancel()
-            if self.group is not None:
-                tailer().leave(self.group, self.mailbox)
+            for group in self.followed:
+                tailer().leave(group, self.mailbox)
 
     async def connect(self) -> None:
-        """Let in who may see the topic; to anybody else there is none."""
+        """Let in who may see the topics; to anybody else there is none."""
         query = parse_qs(self.scope["query_string"].decode("ascii", "replace"))
-        kind, _, key = query.get("topic", [""])[0].partition(":")
+        names = list(dict.fromkeys(query.get("topic", [""])))[: TOPICS_OF_A_SOCKET + 1]
         try:
-            topic, bots = await in_thread(_find, self.scope["user"], kind, key)
+            found = await in_thread(_find, self.scope["user"], names)
         except NotYours:
             await refuse(self)
             return
@@ -94,18 +97,20 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             await self.close(TOO_MANY, "too many pages are open")
             return
         self.mailbox = Mailbox()
-        self.group = follow.join(topic, key, user, bots, self.mailbox)
-        self._sending = asyncio.create_task(self._send_what_comes(self.group))
+        self.followed = tuple(
+            follow.join(topic, key, user, bots, self.mailbox) for topic, key, bots in found
+        )
+        self._sending = asyncio.create_task(self._send_what_comes())
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Only a page that asks whether anybody is there gets an answer."""
         del bytes_data
-        if text_data == PING and self.group is not None:
+        if text_data == PING and self.followed:
             self.mailbox.ping()
 
-    async def _send_what_comes(self, group: Group) -> None:
+    async def _send_what_comes(self) -> None:
         try:
-            code = await self._serve(group)
+            code = await self._serve()
             await self.close(code)
         except (OSError, RuntimeError):
             logger.debug("a socket closed while something was sent")
@@ -113,7 +118,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             logger.exception("the socket of a page failed")
             await self.close(1011)
 
-    async def _serve(self, group: Group) -> int:
+    async def _serve(self) -> int:
         """Send what comes until the socket shall end; the code for that."""
         beat_at = time.monotonic() + BEAT_SECONDS
         answered_at = 0.0
@@ -127,15 +132,15 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             now = time.monotonic()
             if self.mailbox.take_ping() and now - answered_at >= PING_SECONDS:
                 answered_at = now
-                await self._beat(group)
+                await self._beat()
             if now >= beat_at:
                 beat_at = now + BEAT_SECONDS
                 if not await self._is_signed_in():
                     return SIGNED_OUT
-                await self._beat(group)
+                await self._beat()
 
-    async def _beat(self, group: Group) -> None:
-        if group.is_current():
+    async def _beat(self) -> None:
+        if all(group.is_current() for group in self.followed):
             await self.send(BEAT)
 
     async def _is_signed_in(self) -> bool:
@@ -157,11 +162,18 @@ async def refuse(socket: AsyncWebsocketConsumer) -> None:
     raise StopConsumer
 
 
-def _find(user: Any, kind: str, key: str) -> tuple[Topic, tuple[UUID, ...]]:
+def _find(user: Any, names: Sequence[str]) -> list[tuple[Topic, str, tuple[UUID, ...]]]:
+    """Topic, key and bots of each name. Raises NotYours where one is not there, or there are too many."""
     if not user.is_authenticated:
         raise NotYours("nobody is signed in")
-    topic = topic_of(kind)
-    return topic, topic.bots_of(topic.find(user, key))
+    if len(names) > TOPICS_OF_A_SOCKET:
+        raise NotYours("one socket follows one page")
+    found = []
+    for name in names:
+        kind, _, key = name.partition(":")
+        topic = topic_of(kind)
+        found.append((topic, key, topic.bots_of(topic.find(user, key))))
+    return found
 
 
 def _has_session(session_key: str | None) -> bool:

@@ -155,6 +155,12 @@ MARK_SHARDS = env.int("MARK_SHARDS", 1)
 
 # Days for which prompts, answers and verdicts of decisions are kept; 0: for ever.
 RECORD_DAYS = env.int("RECORD_DAYS", 0)
+# Days for which equity is kept minute by minute, then hour by hour; 0: for ever.
+EQUITY_DAYS = env.int("EQUITY_DAYS", 0)
+# Days for which alerts and their messages are kept once they are over, and events that the alerts have read;
+# 0: for ever.
+ALERT_DAYS = env.int("ALERT_DAYS", 90)
+EVENT_DAYS = env.int("EVENT_DAYS", 90)
 
 INSTALLED_APPS = [
     "django.contrib.admin",

@@ -6,3 +6,8 @@ from django.apps import AppConfig
 class AlertsConfig(AppConfig):
     name = "bots.alerts"
     label = "alerts"
+
+    def ready(self) -> None:
+        from bots.alerts import pages
+
+        pages.register_topics()

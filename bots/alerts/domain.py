@@ -61,7 +61,8 @@ class Direction(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KindRow:
     """One kind. `unit` of its threshold, empty where it has none; `direction` None: the rule says it.
-    `usual`: the threshold of the default rule; None: there is no default rule."""
+    `usual`: the threshold of the default rule; None: there is no default rule. `most`: the largest threshold
+    that makes sense; `may_be_negative`: whether one of zero or less does."""
 
     kind: AlertKind
     name: str
@@ -69,6 +70,8 @@ class KindRow:
     unit: str = ""
     direction: Direction | None = Direction.ABOVE
     usual: Decimal | None = None
+    most: Decimal | None = None
+    may_be_negative: bool = False
     is_usual: bool = True
     feeds: tuple[EventKind, ...] = ()
 
@@ -117,6 +120,7 @@ _ROWS: Final = (
         _S.WARNING,
         unit="% below the peak",
         usual=Decimal(5),
+        most=Decimal(100),
     ),
     _row(
         AlertKind.PNL,
@@ -124,6 +128,7 @@ _ROWS: Final = (
         _S.INFO,
         unit="in the bot's currency",
         direction=None,
+        may_be_negative=True,
     ),
     _row(
         AlertKind.PRICE,
@@ -145,6 +150,7 @@ _ROWS: Final = (
         unit="% from the mark price",
         direction=Direction.BELOW,
         usual=Decimal(10),
+        most=Decimal(100),
     ),
     _row(
         AlertKind.BOT_SILENT,

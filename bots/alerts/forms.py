@@ -9,9 +9,10 @@ from django import forms
 
 from bots import models as desk
 from bots.alerts.domain import KINDS, AlertKind, Direction, Severity
-from bots.alerts.models import AlertChannel, ChannelKind
+from bots.alerts.models import AlertChannel, AlertRule, ChannelKind
 from bots.alerts.services import RuleWish
 from bots.domain.bot import BotStatus
+from market.domain.numbers import plain
 from tradingagent.accounts.access import visible
 from tradingagent.accounts.models import User
 from tradingagent.accounts.secrets import Secret
@@ -43,6 +44,9 @@ class ChannelForm(forms.Form):
         label="All of my rules send there", required=False, initial=True
     )
 
+    def __init__(self, data: Any = None) -> None:
+        super().__init__(data, auto_id="channel-%s")
+
     def wish(self) -> dict[str, Any]:
         """What was typed, as `services.create_channel` takes it. Only of a valid form."""
         said = self.cleaned_data
@@ -72,8 +76,11 @@ class RuleForm(forms.Form):
         choices=[(Direction.ABOVE.value, "at or above"), (Direction.BELOW.value, "at or below")],
         help_text="Of a price, and of profit or loss.",
     )
-    symbol = forms.CharField(
-        label="Instrument", max_length=60, required=False, help_text="Of a price."
+    symbol = forms.ChoiceField(
+        label="Instrument",
+        required=False,
+        help_text="Of a price.",
+        error_messages={"invalid_choice": "None of your bots trades %(value)s."},
     )
     severity = forms.ChoiceField(
         required=False,
@@ -93,27 +100,64 @@ class RuleForm(forms.Form):
         queryset=AlertChannel.objects.none(), required=False, widget=forms.CheckboxSelectMultiple
     )
 
-    def __init__(self, owner: User, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+    def __init__(
+        self, owner: User, data: Any = None, *, rule: AlertRule | None = None, initial: Any = None
+    ) -> None:
+        super().__init__(data, auto_id="rule-%s", initial=initial)
         self._owner = owner
         fields: Any = self.fields
-        bots = visible(desk.Bot, owner).exclude(status=BotStatus.ARCHIVED)
-        fields["bot"].queryset = bots.order_by("name")
+        mine = visible(desk.Bot, owner)
+        bots = mine.exclude(status=BotStatus.ARCHIVED)
+        if rule is not None and rule.bot_id is not None:
+            bots = bots | mine.filter(
+                pk=rule.bot_id
+            )  # archived or not: it is not about all of them
+        bots = bots.order_by("name")
+        fields["bot"].queryset = bots
+        traded = {
+            symbol for symbols in bots.values_list("symbols", flat=True) for symbol in symbols
+        }
+        fields["symbol"].choices = [("", "–"), *((one, one) for one in sorted(traded))]
         fields["channels"].queryset = visible(AlertChannel, owner).defer("address").order_by("name")
 
     def wish(self) -> RuleWish:
-        """What was typed. Only of a valid form."""
+        """What was typed, without what its kind has no use for: pages hide that. Only of a valid form."""
         said = self.cleaned_data
+        kind = AlertKind(said["kind"])
         return RuleWish(
             owner=self._owner,
-            kind=AlertKind(said["kind"]),
+            kind=kind,
             bot=said["bot"],
-            symbol=said["symbol"].strip(),
-            threshold=said["threshold"],
+            symbol=said["symbol"] if kind is AlertKind.PRICE else "",
+            threshold=said["threshold"] if KINDS[kind].unit else None,
             direction=Direction(said["direction"]),
             severity=Severity(said["severity"]) if said["severity"] else None,
             quiet_from=said["quiet_from"],
             quiet_to=said["quiet_to"],
             cooldown_seconds=said["cooldown_seconds"],
             channels=tuple(said["channels"]),
+            is_enabled=said.get("is_enabled", True),
         )
+
+
+class ChangeRuleForm(RuleForm):
+    """What a rule tells from now on, as it is now where nothing was typed."""
+
+    is_enabled = forms.BooleanField(label="It is on", required=False)
+
+    def __init__(self, rule: AlertRule, data: Any = None) -> None:
+        initial = {name: getattr(rule, name) for name in _OF_A_RULE}
+        initial |= {"channels": [one.pk for one in rule.channels.all()]}
+        if rule.threshold is not None:
+            initial["threshold"] = plain(rule.threshold)
+        super().__init__(rule.owner, data, rule=rule, initial=initial)
+        cooldown: Any = self.fields["cooldown_seconds"]
+        if rule.cooldown_seconds not in dict(COOLDOWNS):
+            seconds = rule.cooldown_seconds
+            cooldown.choices = sorted([*COOLDOWNS, (seconds, f"{seconds} seconds")])
+
+
+_OF_A_RULE: Final = (
+    "kind", "bot", "direction", "symbol", "severity", "quiet_from", "quiet_to", "cooldown_seconds",
+    "is_enabled",
+)  # fmt: skip

@@ -18,6 +18,7 @@ from bots.alerts.domain import (
     Direction,
     Severity,
 )
+from bots.alerts.wording import unmarked
 from market.fields import AmountField, EnumField
 from tradingagent.accounts.access import register
 from tradingagent.accounts.secrets import EncryptedTextField
@@ -179,10 +180,16 @@ class Alert(models.Model):
                 fields=["owner"], condition=Q(acknowledged_at__isnull=True), name="alert_unread"
             ),
             models.Index(fields=["until"], condition=Q(is_open=True), name="alert_open_until"),
+            models.Index(fields=["last_at"], condition=Q(is_open=False), name="alert_over"),
         ]
 
     def __str__(self) -> str:
         return f"alert {self.pk}: {self.kind}"
+
+    @property
+    def headline(self) -> str:
+        """Its title where the severity stands beside it."""
+        return unmarked(self.title, Severity(self.severity))
 
 
 class DeliveryStatus(models.TextChoices):
@@ -242,6 +249,7 @@ class Delivery(models.Model):
             models.Index(
                 fields=["claimed_until"], condition=Q(status="CLAIMED"), name="delivery_claimed"
             ),
+            models.Index(fields=["created_at"], name="delivery_oldest"),
         ]
         verbose_name_plural = "deliveries"
 
@@ -253,7 +261,7 @@ class AlertCursor(models.Model):
     """How far a bot's events have been read, and what its measures were at the last look.
 
     Whoever scans a bot holds this row. `beyond`: the rules and instruments whose level is passed, as
-    "rule:symbol"; `awake_at`: when the bot was last started.
+    "rule:level:symbol"; `awake_at`: when the bot was last started.
     """
 
     bot = models.OneToOneField(

@@ -47,8 +47,8 @@ def channel_of(user: Any, key: int) -> AlertChannel:
 
 
 def rule_of(user: Any, key: int) -> AlertRule:
-    """One of the user's rules. Raises NotYours."""
-    found = visible(AlertRule, user).filter(pk=key).first()
+    """One of the user's rules, with its owner. Raises NotYours."""
+    found = visible(AlertRule, user).select_related("owner").filter(pk=key).first()
     if found is None:
         raise NotYours("there is no such rule")
     return found

@@ -20,6 +20,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from bots import models as desk
+from bots import wake
 from bots.alerts import domain, wording
 from bots.alerts.domain import KINDS, AlertKind, CycleFacts, Direction, Occurrence, Severity
 from bots.alerts.measures import Reading, readings_of
@@ -28,6 +29,7 @@ from bots.alerts.timing import Window, advance, quiet_until
 from bots.domain.bot import BotStatus
 from bots.domain.events import EventKind
 from bots.enqueue import enqueue
+from market.domain.numbers import plain
 
 logger = logging.getLogger(__name__)
 
@@ -255,7 +257,7 @@ def _beyond(
                 continue
             if has_woken and kind is AlertKind.BOT_SILENT:
                 continue
-            key = f"{rule.pk}:{one.of}"
+            key = f"{rule.pk}:{_level(rule)}:{one.of}"
             if kind is AlertKind.NAKED_POSITION:
                 if key not in before and f"{key}?" not in before:
                     beyond.add(f"{key}?")
@@ -272,18 +274,26 @@ def _beyond(
     return beyond, crossed
 
 
+def _level(rule: AlertRule) -> str:
+    """What a rule waits for. One that is changed waits anew: what is passed already is told."""
+    if rule.threshold is None:
+        return str(rule.kind)
+    side = ">" if rule.direction == Direction.ABOVE else "<"
+    return f"{rule.kind}{side}{plain(rule.threshold)}"
+
+
 def _write(look: _Look, found: Mapping[int, Sequence[Occurrence]]) -> int:
     """Count what was found in the open alerts of the bot, and make the messages that are due; how many."""
-    rules = {rule.pk for rule in look.rules}
+    rules = {rule.pk: rule.kind for rule in look.rules}
     open_ones: dict[int, Alert] = {}
     new: list[Alert] = []
     changed: list[Alert] = []
     speaking: list[tuple[Alert, AlertRule, str]] = []
     held = Alert.objects.select_for_update().filter(bot=look.bot.pk, is_open=True).order_by("pk")
     for one in held:  # their owner may be acknowledging them
-        if one.rule_id in rules:
+        if one.rule_id is not None and rules.get(one.rule_id) == one.kind:
             open_ones[one.rule_id] = one
-        else:  # its rule was switched off or deleted
+        else:  # its rule was switched off, deleted, or is about something else now
             one.is_open = False
             changed.append(one)
     for rule in look.rules:
@@ -305,9 +315,11 @@ def _write(look: _Look, found: Mapping[int, Sequence[Occurrence]]) -> int:
             link = wording.link_to(settings.SITE_URL, alert.path)
             more = alert.count - told_before - 1
             speaking.append((alert, rule, wording.message_of(alert.text, more, since, link)))
-    Alert.objects.bulk_create(new)
-    if changed:
+    if changed:  # first: a rule has one open alert of a bot
         Alert.objects.bulk_update(changed, _CHANGES)
+    Alert.objects.bulk_create(new)
+    if new or changed:
+        wake.after_commit()
     messages = [
         message
         for alert, rule, text in speaking

@@ -4,7 +4,8 @@ Doors check whose rows they are (`queries`); what is refused here is refused wit
 an address in an audit entry. Of a channel only its service is written down.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import time
 from decimal import Decimal
@@ -18,6 +19,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from bots import models as desk
+from bots import wake
 from bots.alerts import delivering
 from bots.alerts.apprise_line import judged
 from bots.alerts.domain import KINDS, AlertKind, Direction, KindRow, Severity
@@ -31,6 +33,7 @@ from bots.alerts.models import (
     Delivery,
     DeliveryStatus,
 )
+from market.fields import AmountDoesNotFit
 from tradingagent.accounts.models import User
 from tradingagent.accounts.outward import before_speaking_outward
 from tradingagent.accounts.secrets import Secret
@@ -41,7 +44,12 @@ MOST_RULES: Final = 100
 
 
 class AlertRefused(ValueError):
-    """The channel or rule can't be so; one sentence says why."""
+    """The channel or rule can't be so; one sentence says why. `about`: the part of the wish that it is about,
+    empty where it is the whole."""
+
+    def __init__(self, sentence: str, about: str = "") -> None:
+        super().__init__(sentence)
+        self.about = about
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +86,13 @@ def create_channel(
     AlertRefused. Looks the host up, so not in a transaction."""
     name = name.strip()
     if not name:
-        raise AlertRefused("a channel needs a name")
+        raise AlertRefused("a channel needs a name", "name")
     scheme = _checked(owner, kind, address)
     with transaction.atomic():
         User.objects.select_for_update(no_key=True).get(pk=owner.pk)
         mine = AlertChannel.objects.filter(owner=owner)
         if mine.filter(name=name).exists():
-            raise AlertRefused(f"there is a channel {name!r} already")
+            raise AlertRefused(f"there is a channel {name!r} already", "name")
         if mine.count() >= MOST_CHANNELS:
             raise AlertRefused(f"there may be {MOST_CHANNELS} channels at most")
         channel = AlertChannel(owner=owner, name=name, kind=kind, scheme=scheme, address=address)
@@ -162,7 +170,7 @@ def _checked(owner: User, kind: str, address: Secret) -> str:
     else:
         scheme, refusal = judged(address, may_reach_private=private)
     if refusal:
-        raise AlertRefused(refusal)
+        raise AlertRefused(refusal, "address")
     return scheme
 
 
@@ -193,11 +201,15 @@ def save_rule(wish: RuleWish, *, by: User | str, rule: AlertRule | None = None) 
     """Make a rule, or make `rule` say this. Raises AlertRefused."""
     row = KINDS[wish.kind]
     _check_rule(wish, row)
-    with transaction.atomic():
+    with transaction.atomic(), _sized():
         User.objects.select_for_update(no_key=True).get(pk=wish.owner.pk)
         mine = AlertRule.objects.filter(owner=wish.owner)
         if rule is None and mine.count() >= MOST_RULES:
             raise AlertRefused(f"there may be {MOST_RULES} rules at most")
+        if rule is not None:
+            rule = mine.select_for_update().filter(pk=rule.pk).first()
+            if rule is None:
+                raise AlertRefused("the rule is gone: somebody deleted it")
         before = None if rule is None else _said(rule)
         rule = rule or AlertRule(owner=wish.owner)
         rule.kind, rule.bot, rule.symbol = wish.kind, wish.bot, wish.symbol
@@ -209,7 +221,9 @@ def save_rule(wish: RuleWish, *, by: User | str, rule: AlertRule | None = None) 
         _clean(rule, "owner", "bot")
         rule.save()
         rule.channels.set(wish.channels)
-        audit(by, "save_rule", rule, before, _said(rule))
+        after = _said(rule)
+        if before != after:
+            audit(by, "save_rule", rule, before, after)
     return rule
 
 
@@ -252,19 +266,56 @@ def welcome() -> int:
 
 
 def _check_rule(wish: RuleWish, row: KindRow) -> None:
-    if bool(row.unit) != (wish.threshold is not None):
-        what = "needs a level" if row.unit else "has no level"
-        raise AlertRefused(f"a rule on {row.kind.lower().replace('_', ' ')} {what}")
-    if (wish.kind is AlertKind.PRICE) != bool(wish.symbol):
-        raise AlertRefused("a rule on a price names the instrument, and no other rule does")
+    if any(one.owner_id != wish.owner.pk for one in (*wish.channels, wish.bot) if one):
+        raise AlertRefused("a rule is about bots of yours and sends to channels of yours")
+    _check_threshold(wish.threshold, row)
+    _check_symbol(wish)
     if (wish.quiet_from is None) != (wish.quiet_to is None) or (
         wish.quiet_from is not None and wish.quiet_from == wish.quiet_to
     ):
-        raise AlertRefused("quiet hours have a beginning and another end")
+        raise AlertRefused("quiet hours have a beginning and another end", "quiet_to")
     if not SHORTEST_COOLDOWN <= wish.cooldown_seconds <= LONGEST_COOLDOWN:
-        raise AlertRefused("between two messages there are 10 seconds to 7 days")
-    if any(one.owner_id != wish.owner.pk for one in (*wish.channels, wish.bot) if one):
-        raise AlertRefused("a rule is about bots of yours and sends to channels of yours")
+        raise AlertRefused(
+            "between two messages there are 10 seconds to 7 days", "cooldown_seconds"
+        )
+
+
+def _check_threshold(threshold: Decimal | None, row: KindRow) -> None:
+    if bool(row.unit) != (threshold is not None):
+        what = "needs a level" if row.unit else "has no level"
+        raise AlertRefused(f"a rule on {row.kind.lower().replace('_', ' ')} {what}", "threshold")
+    if threshold is None:
+        return
+    if threshold <= 0 and not row.may_be_negative:
+        raise AlertRefused(
+            "a level of zero or less is always passed: it tells nothing", "threshold"
+        )
+    if row.most is not None and threshold > row.most:
+        raise AlertRefused(f"a level in {row.unit} is {row.most} at most", "threshold")
+
+
+def _check_symbol(wish: RuleWish) -> None:
+    """A price is seen where a bot trades it: a rule on any other would be silent for ever."""
+    if (wish.kind is AlertKind.PRICE) != bool(wish.symbol):
+        raise AlertRefused(
+            "a rule on a price names the instrument, and no other rule does", "symbol"
+        )
+    if not wish.symbol:
+        return
+    bots = [wish.bot] if wish.bot else desk.Bot.objects.filter(owner=wish.owner)
+    if not any(wish.symbol in bot.symbols for bot in bots):
+        who = wish.bot.name if wish.bot else "none of your bots"
+        does = "does not trade" if wish.bot else "trades"
+        raise AlertRefused(f"{who} {does} {wish.symbol}: its price is not seen", "symbol")
+
+
+@contextmanager
+def _sized() -> Iterator[None]:
+    """A level that the database can't keep to the last digit is refused."""
+    try:
+        yield
+    except AmountDoesNotFit as error:
+        raise AlertRefused(str(error), "threshold") from None
 
 
 def _said(rule: AlertRule) -> dict[str, Any]:
@@ -282,20 +333,26 @@ def _clean(row: AlertChannel | AlertRule, *but: str) -> None:
         row.clean_fields(exclude=[*but, "id", "created_at"])
     except ValidationError as error:
         name, messages = next(iter(error.message_dict.items()))
-        raise AlertRefused(f"{name}: {messages[0]}") from None
+        raise AlertRefused(f"{name}: {messages[0]}", name) from None
 
 
 # --- the inbox ---------------------------------------------------------------------------------------
 
 
-def acknowledge(user: User, alerts: Collection[int] | None = None) -> int:
-    """Note that the user has seen these alerts of theirs (None: all); how many were not yet."""
+def acknowledge(
+    user: User, alerts: Collection[int] | None = None, *, up_to: int | None = None
+) -> int:
+    """Note that the user has seen these alerts of theirs (None: all; `up_to`: none that came after this
+    one); how many were not yet."""
     now = timezone.now()
     rows = Alert.objects.filter(owner=user, acknowledged_at__isnull=True)
     if alerts is not None:
         rows = rows.filter(pk__in=alerts)
+    if up_to is not None:
+        rows = rows.filter(pk__lte=up_to)
     with transaction.atomic():
         count = rows.update(acknowledged_at=now, read_at=now)
         if count:
             audit(user, "acknowledge_alerts", user, after={"alerts": count})
+            wake.after_commit()
     return count

@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from bots import models as desk
+from bots import wake
 from bots.alerts import wording
 from bots.alerts.domain import AlertKind, Severity
 from bots.alerts.models import Alert, AlertRule, Delivery
@@ -80,6 +81,7 @@ def _summarize(rule: AlertRule, now: datetime) -> int:
                 one.next_at = quiet_end(rule, now) or now
             Delivery.objects.bulk_create(messages)
             enqueue(DELIVER)
+            wake.after_commit()
     except IntegrityError:
         return 0  # somebody else was first
     return 1

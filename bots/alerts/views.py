@@ -11,13 +11,16 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.http import urlencode
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from bots.alerts import queries, services
-from bots.alerts.forms import ChannelForm, RuleForm
+from bots.alerts import pages, queries, services
+from bots.alerts.forms import ChangeRuleForm, ChannelForm, RuleForm
 from bots.views.finding import signed_in
 from tradingagent.accounts.access import NotYours
+from tradingagent.accounts.models import User
 
 UNPROCESSABLE = 422
 LOGGED = 20
@@ -31,24 +34,15 @@ def alerts(request: HttpRequest) -> HttpResponse:
     return _page(request)
 
 
-@require_safe
-@login_required
-@never_cache
-def unread(request: HttpRequest) -> HttpResponse:
-    """How many alerts were not acknowledged, for the menu; empty for none."""
-    return render(request, "alerts.html#unread", {"unread": queries.unread_count(request.user)})
-
-
 @require_POST
 @login_required
 def acknowledge(request: HttpRequest) -> HttpResponse:
-    """Note that these were seen: the one that `alert` names, else all."""
-    named = request.POST.get("alert", "")
-    wanted = [int(named)] if named.isascii() and named.isdigit() and len(named) < 19 else None
-    if named and wanted is None:
-        raise Http404
-    services.acknowledge(signed_in(request), wanted)
-    return redirect("alerts")
+    """Note that these were seen: the one that `alert` names, else all `up_to` one. Back to the page of the
+    inbox that `after` names."""
+    one, last = _number_in(request, "alert"), _number_in(request, "up_to")
+    after = request.POST.get("after", "")
+    services.acknowledge(signed_in(request), None if one is None else [one], up_to=last)
+    return redirect(f"{reverse('alerts')}?{urlencode({'after': after})}" if after else "alerts")
 
 
 @require_POST
@@ -76,6 +70,25 @@ def new_rule(request: HttpRequest) -> HttpResponse:
         return "The rule is made."
 
     return _formed(request, form, act, rule_form=form)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+@never_cache
+def change_rule(request: HttpRequest, key: int) -> HttpResponse:
+    """What one rule says; a POST makes it say what was typed."""
+    rule, user = _own(queries.rule_of, request, key), signed_in(request)
+    form = ChangeRuleForm(rule, request.POST if request.method == "POST" else None)
+
+    def act() -> str:
+        services.save_rule(form.wish(), by=user, rule=rule)
+        return "The rule is changed."
+
+    if form.is_bound and (done := _done(request, form, act)):
+        return done
+    context = {"form": form, "rule": rule, "has_channels": bool(queries.channels_of(user))}
+    status = UNPROCESSABLE if form.is_bound else 200
+    return render(request, "change_alert_rule.html", context, status=status)
 
 
 @require_POST
@@ -125,14 +138,10 @@ def delete_channel(request: HttpRequest, key: int) -> HttpResponse:
 
 
 def _page(request: HttpRequest, status: int = 200, **forms: Any) -> HttpResponse:
-    user = signed_in(request)
-    try:
-        inbox = queries.inbox(user, after=request.GET.get("after", ""))
-    except ValueError as error:
-        raise Http404 from error
+    user, after = signed_in(request), request.GET.get("after", "")
     context = {
-        "inbox": inbox,
-        "unread": queries.unread_count(user),
+        **_inbox(user, after),
+        "live_topic": "" if after else pages.INBOX,  # an earlier page stands still
         "rules": queries.rules_of(user),
         "channels": queries.channels_of(user),
         "log": queries.delivery_log(user, limit=LOGGED).items,
@@ -143,15 +152,37 @@ def _page(request: HttpRequest, status: int = 200, **forms: Any) -> HttpResponse
     return render(request, "alerts.html", context, status=status)
 
 
+def _inbox(user: User, after: str) -> dict[str, Any]:
+    try:
+        return pages.inbox_of(user, after)
+    except ValueError as error:
+        raise Http404 from error
+
+
+def _number_in(request: HttpRequest, name: str) -> int | None:
+    """The key that a form names; None where it names none."""
+    text = request.POST.get(name, "")
+    if text and not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise Http404
+    return int(text) if text else None
+
+
 def _formed(request: HttpRequest, form: Any, act: Callable[[], str], **forms: Any) -> HttpResponse:
-    if form.is_valid():
-        try:
-            messages.success(request, act())
-            return redirect("alerts")
-        except services.AlertRefused as refusal:
-            text = str(refusal)
-            form.add_error(None, f"{text[:1].upper()}{text[1:]}.")
-    return _page(request, UNPROCESSABLE, **forms)
+    return _done(request, form, act) or _page(request, UNPROCESSABLE, **forms)
+
+
+def _done(request: HttpRequest, form: Any, act: Callable[[], str]) -> HttpResponse | None:
+    """Where to go once what was typed is done; None where it can't be, and the form says why."""
+    if not form.is_valid():
+        return None
+    try:
+        messages.success(request, act())
+    except services.AlertRefused as refusal:
+        text = str(refusal)
+        about = refusal.about if refusal.about in form.fields else None
+        form.add_error(about, f"{text[:1].upper()}{text[1:]}.")
+        return None
+    return redirect("alerts")
 
 
 def _own(find: Callable[[Any, int], Any], request: HttpRequest, key: int) -> Any:

@@ -32,6 +32,11 @@ def title_of(kind: AlertKind, severity: Severity, bot: str) -> str:
     return clean(f"{_MARKS[severity]}{said}", MOST_TITLE)
 
 
+def unmarked(title: str, severity: Severity) -> str:
+    """A title without the word for its severity."""
+    return title.removeprefix(_MARKS[severity])
+
+
 def more_of(more: int, since: datetime) -> str:
     """The sentence of what was counted beside the one that is told; empty for none."""
     if more <= 0:

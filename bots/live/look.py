@@ -1,17 +1,18 @@
-"""What may have changed since pages were rendered last: four queries, however many topics are watched.
+"""What may have changed since pages were rendered last: a few queries, however many topics are watched.
 
 It reads only what tells that something changed, never what is shown. The trap avoided: a look per topic, which
 makes an idle page cost as much as a busy one.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Max
 
 from bots import models
+from bots.live.topics import Sign, SignsOf
 from market.models import LatestPrice
 
 _OF_A_BOT = (
@@ -19,24 +20,28 @@ _OF_A_BOT = (
     "venue", "symbols",
 )  # fmt: skip
 
-Sign = tuple[Any, ...]
-"""Equal for as long as nothing has changed."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A sign for every bot that exists, and one for each owner's set of bots."""
+    """A sign for every bot that exists, one for each owner's set of bots, and those that topics asked for."""
 
     bots: Mapping[UUID, Sign]
     owners: Mapping[int, Sign]
+    others: Mapping[SignsOf, Mapping[int, Sign]] = field(default_factory=dict)
 
-    def sign_of(self, bots: Iterable[UUID], owner: int) -> Sign:
-        """The sign of a page that shows these bots to this owner."""
-        return self.owners.get(owner), tuple(self.bots.get(bot) for bot in bots)
+    def sign_of(self, bots: Iterable[UUID], owner: int, signs_of: SignsOf | None = None) -> Sign:
+        """The sign of a page that shows these bots, and what `signs_of` looks at, to this owner."""
+        other = None if signs_of is None else self.others[signs_of].get(owner)
+        return self.owners.get(owner), tuple(self.bots.get(bot) for bot in bots), other
 
 
-def look(bots: Collection[UUID], owners: Collection[int]) -> Seen:
-    """See what there is of these bots and of the sets of bots that these users own. Four queries."""
+def look(
+    bots: Collection[UUID],
+    owners: Collection[int],
+    asked: Mapping[SignsOf, Collection[int]] | None = None,
+) -> Seen:
+    """See what there is of these bots and of the sets of bots that these users own: four queries; and of
+    what topics ask for of their users, one query each."""
     rows = list(models.Bot.objects.filter(pk__in=bots).values_list(*_OF_A_BOT))
     running = models.TradingCycle.objects.filter(bot__in=bots, status=models.CycleStatus.RUNNING)
     cycles = dict(running.values_list("bot_id", "pk"))
@@ -52,6 +57,7 @@ def look(bots: Collection[UUID], owners: Collection[int]) -> Seen:
             .values_list("owner")
             .annotate(Count("pk"), Max("created_at"))
         },
+        others={signs_of: signs_of(users) for signs_of, users in (asked or {}).items()},
     )
 
 

@@ -18,9 +18,9 @@ from channels.db import database_sync_to_async
 from channels.layers import get_channel_layer
 
 from bots.live import wake
-from bots.live.look import Seen, Sign, look
+from bots.live.look import Seen, look
 from bots.live.mailbox import Mailbox, Update
-from bots.live.topics import Topic, rendered
+from bots.live.topics import Sign, SignsOf, Topic, rendered
 from tradingagent.accounts.access import NotYours
 
 logger = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Group:
 
     def notice(self, seen: Seen, now: float) -> None:
         """Compare what was seen with what was seen before."""
-        sign = seen.sign_of(self.bots, self.user.pk)
+        sign = seen.sign_of(self.bots, self.user.pk, self.topic.signs_of)
         if sign != self.sign or now - self.rendered_at >= REFRESH_SECONDS:
             self.is_dirty = True
         self.sign = sign
@@ -95,7 +95,8 @@ class Tailer:
 
     def sockets_of(self, user: Any) -> int:
         """How many sockets of a user this process holds."""
-        return sum(len(one.mailboxes) for one in self._groups.values() if one.user.pk == user.pk)
+        mine = (one.mailboxes for one in self._groups.values() if one.user.pk == user.pk)
+        return len(set[Mailbox]().union(*mine))
 
     def join(
         self, topic: Topic, key: str, user: Any, bots: tuple[UUID, ...], mailbox: Mailbox
@@ -161,7 +162,11 @@ class Tailer:
     async def _turn(self) -> None:
         groups = list(self._groups.values())
         bots = {bot for group in groups for bot in group.bots}
-        seen = await in_thread(look, bots, {group.user.pk for group in groups})
+        asked: dict[SignsOf, set[int]] = {}
+        for group in groups:
+            if group.topic.signs_of is not None:
+                asked.setdefault(group.topic.signs_of, set()).add(group.user.pk)
+        seen = await in_thread(look, bots, {group.user.pk for group in groups}, asked)
         now = time.monotonic()
         for group in groups:
             group.notice(seen, now)

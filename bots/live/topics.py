@@ -7,7 +7,7 @@ drift apart because each reads for itself.
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,11 @@ from tradingagent.accounts.access import NotYours
 logger = logging.getLogger(__name__)
 
 Context = Callable[[Any], dict[str, Any]]
+
+Sign = tuple[Any, ...]
+"""Equal for as long as nothing has changed."""
+SignsOf = Callable[[Collection[int]], Mapping[int, Sign]]
+"""Users' ids → a sign of what there is of each. One query, however many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +40,15 @@ class Topic:
     """A kind of page that moves.
 
     `find`: (user, key) → subject, raises NotYours; asked anew before every rendering, so that a subject is
-    never old. `bots_of`: subject → the bots whose events and prices change the page.
+    never old. `bots_of`: subject → the bots whose events and prices change the page. `signs_of`: what else
+    of its user changes it; None: nothing.
     """
 
     kind: str
     find: Callable[[Any, str], Any]
     bots_of: Callable[[Any], tuple[UUID, ...]]
     parts: Mapping[str, Part]
+    signs_of: SignsOf | None = None
 
     def id_of(self, part: str) -> str:
         """The id of a part's root element."""

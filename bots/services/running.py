@@ -8,7 +8,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from bots import events, leases, looks, models, retention, runtime
+from bots import events, leases, looks, models, retention, runtime, thinning
 from bots.cycle import run_cycle
 from bots.domain.bot import BotStatus
 from bots.domain.events import EventKind
@@ -83,7 +83,7 @@ def _give_up(bot: models.Bot, running: runtime.Running, slot: str, reason: str) 
 def sweep() -> dict[str, int]:
     """Mark dead cycles ABANDONED, complete the flattens of halts, send actions again that nobody took, and
     closes whose worker died (what is closed twice is closed once; an order by hand has failed), delete looks
-    that nobody needs any more and records that are kept no longer; how many of each."""
+    that nobody needs any more, and records and points of equity that are kept no longer; how many of each."""
     abandoned = leases.abandon_expired()
     completed = complete_halts()
     now = timezone.now()
@@ -106,4 +106,5 @@ def sweep() -> dict[str, int]:
         "sent_again": len(waiting),
         "looks_deleted": looks.prune(now),
         "records_deleted": retention.prune(now),
+        "points_deleted": thinning.thin(now),
     }

@@ -114,10 +114,12 @@ def webhook() -> Iterator[Hook]:
 
 @dataclass
 class Mailbox:
-    """A mail server. `is_dead`: it refuses what it is given for now; `taken`: the mails it took."""
+    """A mail server. `is_dead`: it refuses what it is given for now; `hangs_up`: it is gone once it has the
+    mail; `taken`: the mails it took."""
 
     port: int = 0
     is_dead: bool = False
+    hangs_up: bool = False
     taken: list[str] = field(default_factory=list)
 
 
@@ -143,6 +145,8 @@ def mail_server(settings: Any) -> Iterator[Mailbox]:
                         self.say("451 not now, canary-of-the-server")
                         continue
                     box.taken.append("\n".join(lines))
+                if word == "QUIT" and box.hangs_up:
+                    return
                 self.say("221 bye" if word == "QUIT" else "250 ok")
                 if word == "QUIT":
                     return

@@ -65,6 +65,41 @@ def test_no_private_address_is_connected_to_where_the_name_led_outside_before(ad
     assert sent("json://hook.example.org/x") == "no answer (ConnectionError)"
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "127.1", "2130706433", "0x7f000001", "0177.0.0.1", "localhost", "[::1]",
+        "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "0", "[::]",
+    ],
+)  # fmt: skip
+def test_however_this_machine_is_written_it_is_not_reached(host):
+    """Looked up as the system does it: no name server is asked for any of these."""
+    assert asked(f"json://{host}:9/x") in (
+        "the host is on this machine or a private network",
+        "the address is not complete, or not one of this service",  # apprise takes it for no host
+    )
+    with webhook() as hook:
+        said = sent(f"json://{host}:{hook.url.rpartition(':')[2]}")
+        assert said and hook.asked == 0
+
+
+def test_a_name_that_leads_elsewhere_a_moment_later_is_looked_up_once(monkeypatch):
+    """Whoever asks twice connects to another address than the one that was judged."""
+    answers, connected = ["93.184.216.34", "127.0.0.1", "127.0.0.1"], []
+
+    def look_up(host, port, *_, **__):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (answers.pop(0), port or 0))]
+
+    def connect(self, address):
+        connected.append(address[0])
+        raise OSError("nobody is there")
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setattr(socket.socket, "connect", connect)
+    assert sent("json://hook.example.org/x") == "no answer (ConnectionError)"
+    assert connected == ["93.184.216.34"] and len(answers) == 2
+
+
 def test_a_name_with_one_private_address_is_refused(leads):
     leads("93.184.216.34", "10.0.0.1")
     assert asked("json://hook.example.org/x")

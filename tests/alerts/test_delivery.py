@@ -1,6 +1,7 @@
 """Messages arrive, late if need be, and once."""
 
 import os
+import re
 import signal
 from contextlib import closing
 from datetime import timedelta
@@ -139,6 +140,49 @@ def test_a_dead_mail_server_delays(at, settings):
         assert len(box.taken) == 1
 
 
+def test_a_mail_server_that_hangs_up_once_it_has_the_mail_is_not_sent_it_again(at, settings):
+    with mail_server(settings) as box:
+        box.hangs_up = True
+        told(at, at.channel("mail", at.owner.email, ChannelKind.EMAIL))
+        assert after(timedelta()).sent == 1
+        after(HOUR)
+        assert len(box.taken) == 1
+
+
+def test_a_storm_while_everything_is_dead_comes_late_whole_and_once(at, hook, settings):
+    """10,000 events; a mail server and a webhook that are down for the first three quarters of an hour."""
+    with mail_server(settings) as box:
+        box.is_dead, hook.statuses = True, [503] * 10_000
+        channels = (
+            at.channel("hook", hook.url),
+            at.channel("mail", at.owner.email, ChannelKind.EMAIL),
+        )
+        at.rule(channels=channels, cooldown_seconds=300)
+        passed, told_of = timedelta(), 0
+        while passed < 4 * HOUR:
+            if told_of < 10_000:
+                at.fills(250, NOON + passed)
+                told_of += 250
+            scan(NOON + passed)
+            if passed >= 45 * MINUTE:
+                box.is_dead, hook.statuses = False, []
+            deliver(lambda at=NOON + passed: at)  # type: ignore[misc]
+            passed += MINUTE
+    assert told_of == 10_000
+    assert set(Delivery.objects.values_list("status", flat=True)) == {"SENT"}
+    assert Delivery.objects.filter(attempts__gt=3).exists()
+    assert len(hook.taken) == len(box.taken) == Delivery.objects.count() / 2 <= 10
+    assert len({one["id"] for one in hook.taken}) == len(hook.taken)
+    assert sum(counted(one["message"]) for one in hook.taken) == 10_000
+    assert sum(map(counted, box.taken)) == 10_000
+
+
+def counted(message: str) -> int:
+    """How many events a message tells of."""
+    more = re.search(r"And ([\d,]+) more like it", message)
+    return 1 + (int(more.group(1).replace(",", "")) if more else 0)
+
+
 def test_what_is_switched_off_or_gone_is_dropped(at, hook):
     off, gone = at.channel("off", hook.url), at.channel("gone", hook.url)
     told(at, off, gone)
@@ -192,6 +236,21 @@ def test_a_worker_that_dies_with_a_claim_loses_it_and_the_message_is_sent_once(a
     after(2 * CLAIM)
     assert len(hook.taken) == 1
     assert Delivery.objects.get().attempts == 2
+
+
+def test_a_worker_that_dies_before_it_can_say_that_it_sent_is_known_by_its_id(at, hook):
+    told(at, at.channel("hook", hook.url))
+
+    def dies() -> None:
+        delivering._end = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+        after(timedelta())
+
+    assert in_child(dies) is None
+    assert len(hook.taken) == 1
+    assert after(CLAIM).sent == 1
+    first, second = hook.taken
+    assert first["id"] == second["id"] == str(Delivery.objects.get().message_id)
+    assert after(2 * CLAIM).sent == 0
 
 
 def test_two_workers_at_once_send_each_message_once(at, hook):

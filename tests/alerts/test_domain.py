@@ -112,6 +112,12 @@ def test_no_payload_raises(kind, payload):
     found(kind, payload)
 
 
+def test_a_title_says_how_bad_it_is_once():
+    title = wording.title_of(AlertKind.BREAKER, Severity.CRITICAL, "Momentum")
+    assert title == "Critical: Momentum: a breaker tripped"
+    assert wording.unmarked(title, Severity.CRITICAL) == "Momentum: a breaker tripped"
+
+
 def test_levels_include_the_threshold():
     assert is_beyond(D(5), D(5), Direction.ABOVE)
     assert is_beyond(D(5), D(5), Direction.BELOW)

@@ -14,7 +14,7 @@ from bots.alerts import scanning, services
 from bots.alerts.domain import AlertKind, Direction, Severity
 from bots.alerts.models import Alert, AlertCursor, Delivery
 from bots.alerts.scanning import scan
-from bots.alerts.services import default_rules
+from bots.alerts.services import RuleWish, default_rules, save_rule
 from bots.alerts.timing import advance
 from bots.domain.bot import BotStatus
 from bots.domain.events import EventKind
@@ -249,6 +249,32 @@ def test_a_level_is_told_when_it_is_passed_and_not_while_it_is(at):
         f"{SYMBOL} is at 110; the level is above 110.",
         f"{SYMBOL} is at 111; the level is above 110.",
     ]
+
+
+def test_a_level_that_is_changed_is_waited_for_anew(at):
+    level = {"owner": at.owner, "kind": AlertKind.PRICE, "symbol": SYMBOL, "cooldown_seconds": 10}
+    rule = at.rule(AlertKind.PRICE, symbol=SYMBOL, threshold=D(110), cooldown_seconds=10)
+    priced("120")
+    scan(NOON)
+    scan(NOON + MINUTE)
+    save_rule(RuleWish(**level, threshold=D(115)), by=at.owner, rule=rule)
+    scan(NOON + 2 * MINUTE)
+    scan(NOON + 3 * MINUTE)
+    assert [alert.text for alert in Alert.objects.order_by("pk")] == [
+        f"{SYMBOL} is at 120; the level is above 110.",
+        f"{SYMBOL} is at 120; the level is above 115.",
+    ]
+
+
+def test_a_rule_that_is_about_something_else_begins_another_alert(at):
+    rule = at.rule()
+    at.fills()
+    scan(NOON)
+    save_rule(RuleWish(owner=at.owner, kind=AlertKind.DENIAL), by=at.owner, rule=rule)
+    at.tell(EventKind.NOTICE, {"kind": "ORDER_REJECTED", "symbol": SYMBOL, "text": "no"})
+    scan(NOON + SECOND)
+    told = Alert.objects.order_by("pk").values_list("kind", "count", "is_open")
+    assert list(told) == [("FILL", 1, False), ("DENIAL", 1, True)]
 
 
 def test_drawdown_and_profit(at):

@@ -29,7 +29,7 @@ class World:
         self.renderings: list[str] = []
         self.down: Exception | None = None
 
-    def look(self, bots: set[UUID], owners: set[int]) -> Seen:
+    def look(self, bots: set[UUID], owners: set[int], asked: dict[Any, set[int]]) -> Seen:
         self.looks += 1
         if self.down is not None:
             raise self.down

@@ -1,4 +1,4 @@
-// The line to the server: one socket, opened again with growing pauses, and plain requests while it is down.
+// The line to the server: one socket for all topics of a page, opened again with growing pauses, and plain requests while it is down.
 // It knows how old what the page shows is, and says so; it touches no element. The trap: a socket that is open
 // and silent. Each beat says that the page is what there is; two without one, and nothing is taken for new.
 
@@ -14,8 +14,9 @@ const TOO_MANY = 4429;
 const TOO_MANY_PAUSE = 60_000;
 
 export class Line {
-  #topic;
+  #topics;
   #tell;
+  #ticking;
   #socket = null;
   #heardAt = Date.now(); // the page as it was loaded
   #lineHeardAt = 0; // by the socket
@@ -27,14 +28,14 @@ export class Line {
   #askedAt = 0;
   #isAsking = false;
 
-  constructor(topic, tell) {
-    this.#topic = topic;
+  constructor(topics, tell) {
+    this.#topics = topics;
     this.#tell = tell;
   }
 
   open() {
     this.#connect();
-    setInterval(() => this.#tick(), 1000);
+    this.#ticking = setInterval(() => this.#tick(), 1000);
   }
 
   // Something woke the page: look at once whether the line still is what it was. A try that is under way and
@@ -46,6 +47,7 @@ export class Line {
   }
 
   #tick() {
+    if (this.#ticking === null) return; // it is over
     const now = Date.now();
     const socket = this.#socket;
     const silentFor = now - Math.max(this.#lineHeardAt, this.#openedAt);
@@ -70,8 +72,8 @@ export class Line {
 
   #connect() {
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-    const topic = encodeURIComponent(this.#topic);
-    const socket = new WebSocket(`${scheme}//${location.host}/ws/live/?topic=${topic}`);
+    const asked = this.#topics.map((topic) => `topic=${encodeURIComponent(topic)}`).join("&");
+    const socket = new WebSocket(`${scheme}//${location.host}/ws/live/?${asked}`);
     this.#socket = socket;
     this.#openedAt = Date.now();
     socket.onmessage = ({ data }) => socket === this.#socket && this.#hear(JSON.parse(data));
@@ -92,7 +94,7 @@ export class Line {
     this.#socket = null;
     this.#downSince ??= Date.now();
     if (code === SIGNED_OUT || code === GONE) {
-      this.#tell.onGone();
+      this.#end();
       return;
     }
     const pause = Math.min(LONGEST_PAUSE, 500 * 2 ** this.#tries) * (0.7 + 0.6 * Math.random());
@@ -108,19 +110,25 @@ export class Line {
     this.#closed(1006);
   }
 
+  #end() {
+    clearInterval(this.#ticking);
+    this.#ticking = null;
+    this.#tell.onGone();
+  }
+
   // Ask for all parts. An answer that a message of the socket has overtaken is old: it is not shown.
   async #ask() {
     if (this.#isAsking) return;
     this.#isAsking = true;
     this.#askedAt = Date.now();
     const before = this.#messages;
-    const [kind, ...key] = this.#topic.split(":");
-    const path = ["live", kind, key.join(":")].filter(Boolean).map(encodeURIComponent).join("/");
     try {
-      const answer = await fetch(`/${path}/`, { signal: AbortSignal.timeout(PATIENCE), cache: "no-store" });
-      if (answer.status === 404 && this.#messages > 0) this.#tell.onGone();
-      if (!answer.ok || answer.redirected) return;
-      const html = await answer.text();
+      const answers = await Promise.all(this.#topics.map((topic) => fetch(pathOf(topic), {
+        signal: AbortSignal.timeout(PATIENCE), cache: "no-store",
+      })));
+      if (answers.some(({ status }) => status === 404) && this.#messages > 0) this.#end();
+      if (answers.some((answer) => !answer.ok || answer.redirected)) return;
+      const html = (await Promise.all(answers.map((answer) => answer.text()))).join("");
       if (this.#messages !== before) return;
       this.#heardAt = Date.now();
       this.#tell.onParts(html);
@@ -132,4 +140,9 @@ export class Line {
       this.#isAsking = false;
     }
   }
+}
+
+function pathOf(topic) {
+  const [kind, ...key] = topic.split(":");
+  return `/${["live", kind, key.join(":")].filter(Boolean).map(encodeURIComponent).join("/")}/`;
 }

@@ -73,7 +73,7 @@ function scrollerOf(row) {
 // Where the reader's sight of it begins: below what stays at the top of the page.
 function edgeOf(scroller) {
   const head = document.querySelector("header.head")?.getBoundingClientRect().bottom ?? 0;
-  const main = document.querySelector("[data-live]").getBoundingClientRect();
+  const main = document.querySelector("main").getBoundingClientRect();
   if (scroller === page()) {
     return { top: Math.max(0, head), bottom: innerHeight, middle: main.left + main.width / 2 };
   }

@@ -28,7 +28,7 @@ function scrollersOf(root) {
 
 // What is in sight, by looking at points of it; what holds the part itself does not tell whether it moved.
 function seenIn(scroller, root) {
-  const page = document.querySelector("[data-live]");
+  const page = document.querySelector("main");
   const isPage = scroller === document.scrollingElement;
   const area = (isPage ? page : scroller).getBoundingClientRect();
   const [top, bottom] = [Math.max(0, area.top), Math.min(innerHeight, area.bottom)];

@@ -109,9 +109,8 @@ class RuleForm(forms.Form):
         mine = visible(desk.Bot, owner)
         bots = mine.exclude(status=BotStatus.ARCHIVED)
         if rule is not None and rule.bot_id is not None:
-            bots = bots | mine.filter(
-                pk=rule.bot_id
-            )  # archived or not: it is not about all of them
+            # Archived or not: without it the rule would be about all of them.
+            bots = bots | mine.filter(pk=rule.bot_id)
         bots = bots.order_by("name")
         fields["bot"].queryset = bots
         traded = {

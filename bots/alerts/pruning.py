@@ -52,7 +52,7 @@ def _prune_alerts(before: datetime) -> int:
     kept = Exists(Delivery.objects.filter(alert=OuterRef("pk")))
     old = Alert.objects.filter(~kept, is_open=False, last_at__lt=before)
     ids = list(old.order_by("last_at").values_list("pk", flat=True)[:AT_ONCE])
-    return Alert.objects.filter(pk__in=ids, is_open=False).delete()[0] if ids else 0
+    return Alert.objects.filter(pk__in=ids).delete()[0] if ids else 0
 
 
 def _prune_events(before: datetime) -> int:

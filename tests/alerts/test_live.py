@@ -7,17 +7,20 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from bots import consumers
+from bots import consumers, wake
 from bots.alerts import pages, services
-from bots.alerts.models import Alert
+from bots.alerts.domain import AlertKind
+from bots.alerts.models import Alert, AlertRule
 from bots.alerts.scanning import scan
+from bots.alerts.summaries import summarize
 from bots.live.look import look
-from tests.alerts.scenes import MINUTE, NOON, SECOND, scene
+from tests.alerts.scenes import HOUR, MINUTE, NOON, SECOND, scene
 from tests.bots.paper_desks import paper_bot
 from tests.live.stage import Socket, commit, cookie_of, in_loop, opened
 from tradingagent.accounts.models import User
 
 pytestmark = pytest.mark.django_db(transaction=True)
+DAY = 24 * HOUR
 BOTH = "alerts&topic=unread"
 """What the page of alerts follows: the inbox, and what stands around every page."""
 
@@ -143,6 +146,22 @@ def test_by_asking_the_same_bytes_come(at, stranger) -> None:
         assert "Momentum" not in other.get(f"/live/{kind}/").content.decode()
         assert client.get(f"/live/{kind}/{at.owner.pk}/").status_code == 404
         assert Client().get(f"/live/{kind}/").status_code == 404
+
+
+def test_whoever_writes_wakes_the_pages(at, monkeypatch) -> None:
+    at.rule(AlertKind.DAILY_SUMMARY)
+    AlertRule.objects.update(created_at=NOON - DAY)
+    at.fills()
+    woken: list[int] = []
+    monkeypatch.setattr(wake, "_listeners", [lambda: woken.append(1)])
+    for act in (
+        lambda: scan(NOON),
+        lambda: services.acknowledge(at.owner),
+        lambda: summarize(NOON),
+    ):
+        before = len(woken)
+        act()
+        assert len(woken) == before + 1
 
 
 # --- what a look sees --------------------------------------------------------------------------------

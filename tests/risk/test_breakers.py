@@ -332,6 +332,14 @@ def test_the_model_budget_holds_until_the_next_day():
     assert desk.state.llm_cost_today == 0
 
 
+def test_no_funding_at_all_is_allowed_until_some_is_paid():
+    desk = Desk(max_funding_cost_fraction=D(0))
+    assert desk.beat(100).tripped == ()
+
+    desk.state = on_funding(desk.state, D("-0.01"))
+    assert desk.beat(100).tripped == (Code.FUNDING_COST,)
+
+
 def test_funding_cost_is_net_and_holds_until_the_next_day():
     desk = Desk(max_funding_cost_fraction=D("0.01"))
     desk.state = on_funding(desk.state, D("0.5"))

@@ -56,6 +56,13 @@ def test_leverage_carries_the_size(size, leverage):
     assert Code.MAX_LEVERAGE not in [clamp.code for clamp in ruling.clamps]
 
 
+@pytest.mark.parametrize("money", ["0", "-5"])
+def test_no_money_is_no_size(money):
+    wish = entry(quantity="0", quote_quantity=D(money), leverage=D(1))
+
+    assert rule_on(wish, context(), profile("raw")).denial.code is Code.NO_SIZE
+
+
 def test_the_leverage_of_a_raw_entry_follows_from_the_size_alone():
     wish = entry(quantity="0", quote_quantity=D(100), leverage=D(1))
 

@@ -282,7 +282,8 @@ def test_halt_and_resume_each_scope(desk, run):
     assert "(odd)" in run("resume", "--user", "bob@example.org")
     theirs.refresh_from_db()
     assert not theirs.is_halted
-    assert "first: ended the halt of BOT" in run("resume", "first")
+    assert "first: ended the halt of BOT" in run("resume", "first", "--reason", "calm again")
+    assert AuditEntry.objects.latest("pk").after == {"reason": "calm again"}
     assert refused("resume", "first") == refused("resume", "--all") == "nothing is halted here"
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal as D
 
 import pytest
 
-from bots import models, services
+from bots import services
 from bots.domain.stored_book import book_from
 from risk.domain import Code
 from risk.models import RiskProfile
@@ -94,16 +94,19 @@ def test_books_fold_by_the_days_that_were_theirs(desk, zone) -> None:
 
 def test_entries_of_a_day_are_counted_over_a_move_to_the_west(desk) -> None:
     RiskProfile.objects.filter(name="balanced").update(
-        max_daily_loss_fraction=None, max_trades_per_day=1
+        max_daily_loss_fraction=None, max_trades_per_day=2
     )
+
+    def enters(slot: str) -> list[Code]:
+        """Buy, and close again; what was denied."""
+        desk.tick("100", by=timedelta(hours=1))
+        denials = desk.cycle(slot, buys()).record.verdict.denials
+        services.perform_action(services.flatten_bot(desk.bot.pk, by="x").pk)
+        return [denial.code for denial in denials]
+
     moves(desk, EAST)
-    desk.tick("94", by=timedelta(hours=1))
-    desk.mark()
-    desk.tick("100", by=timedelta(hours=1))
-    assert desk.cycle("tomorrow, there", buys()).record.order_ids
     services.perform_action(services.flatten_bot(desk.bot.pk, by="x").pk)
+    assert enters("tomorrow, there") == []
     moves(desk, WEST)
-    desk.tick(by=timedelta(hours=2))
-    record = desk.cycle("yesterday, here", buys()).record
-    assert [denial.code for denial in record.verdict.denials] == [Code.TRADES_PER_DAY]
-    assert not models.Position.objects.exists()
+    assert enters("yesterday, here") == []
+    assert enters("yesterday again") == [Code.TRADES_PER_DAY]

@@ -1,6 +1,8 @@
 """A bot is made and started while a halt is being made: the halt never looked at it, and covers it all the same."""
 
 import time
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -10,7 +12,8 @@ from bots.services import halting
 from tests.chaos.processes import fork
 from tests.chaos.scene import enters, open_scene
 from tests.concurrency.stage import Signal, at_once
-from tradingagent.accounts.models import User
+from tradingagent.accounts.models import AuditEntry, User
+from tradingagent.accounts.services import audit
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -70,3 +73,23 @@ def test_starts_pauses_halts_and_resumes_do_not_wait_in_a_circle() -> None:
 
     assert at_once(starts, halts) == [8, 8]
     assert not models.Bot.objects.filter(is_halted=True).exists()
+
+
+def test_two_people_who_resume_one_halt_at_once_end_it_once() -> None:
+    open_scene("the bot")
+    user = User.objects.get()
+    services.halt(by="x", user=user)
+
+    def resume() -> int:
+        def slow(*who: Any, **what: Any) -> Any:
+            time.sleep(0.5)
+            return audit(*who, **what)
+
+        with patch("bots.services.halting.audit", slow):
+            try:
+                return len(services.resume(by="x", user=user))
+            except services.NothingToResume:
+                return 0
+
+    assert sorted(at_once(resume, resume)) == [0, 1]
+    assert AuditEntry.objects.filter(action="resume").count() == 1

@@ -268,6 +268,22 @@ def test_halt_stops_the_claim_of_a_holder_who_does_not_know_of_it(scene):
     assert {order.reason for order in orders_of(scene)} == {"BOT_NOT_ACTIVE"}
 
 
+@pytest.mark.parametrize("stop", ["halt", "pause"])
+def test_halt_and_pause_are_asked_for_at_the_claim_whatever_was_decided_before(scene, stop):
+    with scene.open():
+        if stop == "halt":
+            services.halt(by="a person", bot_id=scene.bot_id)
+        else:
+            services.pause_bot(scene.bot_id, by="a person")
+        ledger = ledger_of(scene)
+        assert ledger.take_desk()
+        with patch.object(ledger, "may_open", lambda: True):  # as if the limits had not been asked
+            orders = written(scene, ledger)
+        assert ledger.claim(orders) == ()
+        ledger.release_desk()
+    assert {order.reason for order in orders_of(scene)} == {"BOT_NOT_ACTIVE"}
+
+
 def test_halt_waits_for_a_claim_under_way_and_names_its_order(scene):
     claimed = Signal()
 

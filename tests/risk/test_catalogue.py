@@ -186,7 +186,9 @@ def test_every_code_is_on_the_page() -> None:
     named = {rule.code for rule in RULES.values()} | {
         rule.code for _, rule in ACCOUNT_RULES.values()
     }
+    named.add(Code.OPERATOR_LIMIT)  # whichever of the account's limits it was: no figures
 
+    assert f"`{Code.OPERATOR_LIMIT}`" in rules_page()
     assert named | set(ALWAYS) == set(Code) and not named & set(ALWAYS)
 
 

@@ -23,7 +23,7 @@ from tradingagent.accounts.models import AuditEntry, IdempotencyKey, User
 from tradingagent.accounts.secrets import Secret
 
 POSTS = ("start_bot", "run_bot")
-ONLY_SENT = (*POSTS, "check_model", "give_limits")
+ONLY_SENT = (*POSTS, "check_model", "give_limits", "rename_limits")
 ASKED_FIRST = ("pause_bot", "archive_bot", "flatten_bot", "close_position")
 FOR_SCRIPTS = ("bot_equity", "bot_candles", "live_parts")
 

@@ -118,17 +118,19 @@ def perform_action(action_id: UUID) -> models.ManualAction | None:
     """Do what was asked, once; None when somebody did or does it, or is at the desk.
 
     A close stays wanted until nothing is left, whatever stands in its way; an order by hand fails at the
-    first obstacle, and when it waited too long. The row says what became of it, PENDING: try again.
+    first obstacle, and when it waited too long. The flatten of a halt is wanted while the halt lasts. The row
+    says what became of it, PENDING: try again.
     """
     now = timezone.now()
     waiting = models.ManualAction.objects.filter(pk=action_id, status=ActionStatus.PENDING)
     if not waiting.update(status=ActionStatus.RUNNING, taken_at=now):
         return None
     action = models.ManualAction.objects.get(pk=action_id)
+    refusal = _not_wanted(action)
+    if refusal is not None:
+        return _ended(action, ActionStatus.FAILED, {"error": refusal})
     closes, is_done = action.kind in CLOSING, True
     try:
-        if not closes and (refusal := _too_late(action)):
-            raise ValueError(refusal)
         result = _act(action)
         is_done = not closes or bool(result["is_flat"])
         status = ActionStatus.DONE
@@ -144,11 +146,29 @@ def perform_action(action_id: UUID) -> models.ManualAction | None:
         _put_back(action, result)
         action.refresh_from_db()
         return action
+    return _ended(action, status, result)
+
+
+def _ended(
+    action: models.ManualAction, status: ActionStatus, result: dict[str, Any]
+) -> models.ManualAction:
     with transaction.atomic():
         action.status, action.result, action.done_at = status, result, timezone.now()
         if _mine(action).update(status=status, result=result, done_at=action.done_at):
             _tell(action)
     return action
+
+
+def _not_wanted(action: models.ManualAction) -> str | None:
+    """Why an action is not done any more; None while it is wanted."""
+    if action.kind == ActionKind.ORDER:
+        return _too_late(action)
+    if not action.request_id.startswith(OUR_REQUESTS):
+        return None
+    halt_id = int(action.request_id.removeprefix(OUR_REQUESTS))
+    if models.TradingHalt.objects.filter(pk=halt_id, resumed_at__isnull=True).exists():
+        return None
+    return "the halt was ended before everything was closed: what is opened from then on stays open"
 
 
 def _too_late(action: models.ManualAction) -> str | None:

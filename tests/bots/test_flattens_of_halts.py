@@ -252,3 +252,25 @@ def test_while_halted_an_entry_of_unknown_fate_is_cancelled_though_nothing_is_he
     mark(s.desk)
     assert entry.client_order_id in cancelled
     assert not s.ledger.book.positions
+
+
+def test_what_is_opened_after_a_resume_is_not_closed_by_the_flatten_of_the_halt(desk, wire) -> None:
+    wire.down()
+    [action_id] = services.halt(by="x", flatten=True).actions
+    services.perform_action(action_id)
+    wire.up()
+    beats(desk, 4, by=ARRIVAL_GRACE)
+    assert not models.Position.objects.exists()  # the marks were faster than the action's next try
+
+    services.resume(by="x")
+    desk.trader.answers = [buys()]
+    desk.tick()
+    desk.cycle("again")
+    action = services.perform_action(action_id)
+
+    assert (action.status, action.result) == (
+        "FAILED",
+        {"error": "the halt was ended before everything was closed: what is opened from then on stays open"},
+    )  # fmt: skip
+    assert models.Position.objects.get().quantity == D(15)
+    assert services.perform_action(action_id) is None

@@ -162,9 +162,17 @@ def beat_of(
         is_flat=not account.positions,
         is_plausible=equity is not None and _marks_are_plausible(snapshot, account),
         is_stale=equity is None or all(item.unusable is not None for item in snapshot.instruments),
+        quoted_at=_quoted_at(snapshot, account),
         may_ask=may_ask,
     )
     return breakers.beat(state, given, limits)
+
+
+def _quoted_at(snapshot: MarketSnapshot, account: Account) -> datetime | None:
+    """When the newest price of what is held was told; None while nothing is held. The newest, so that one
+    instrument that seldom trades does not hold up what the others say."""
+    seen = (snapshot.by_symbol.get(symbol) for symbol in account.positions)
+    return max((one.quote.at for one in seen if one and one.quote), default=None)
 
 
 def _beat(

@@ -5,7 +5,7 @@ is REDUCING, none is ACTIVE. Drawdown is measured from its own peak (the soft on
 cooldown, the hard one when a person resumes), the day's loss from the last NAV before
 the owner's midnight. A day begins once: neither a clock that lags nor an owner who moves west makes the loss
 of one be forgotten. A breaker trips *at* its threshold. A NAV that rests on implausible marks is not
-looked at, and one tick past the hard drawdown flattens nothing: it takes two beats.
+looked at, and one tick past the hard drawdown flattens nothing: it takes two beats, on prices that move.
 
 A quiet beat (nothing trips, clears or is due) only moves the peak, the last NAV and the flat time, so a
 replay may fold many at once with `quiet_beats`; `thresholds` and `next_deadline` say how far.
@@ -283,12 +283,22 @@ def _judged_by_nav(
         reasons |= {Code.DAILY_LOSS}
     if levels.soft_drawdown is not None and given.nav <= levels.soft_drawdown:
         reasons |= {Code.SOFT_DRAWDOWN}
-    breached = levels.hard_drawdown is not None and given.nav <= levels.hard_drawdown
-    beats = state.hard_breach_beats + 1 if breached else 0
+    if levels.hard_drawdown is None or given.nav > levels.hard_drawdown:
+        return replace(state, hard_breach_beats=0, hard_breach_at=None), reasons
+    if _is_same_tick(state, given):
+        return state, reasons
+    beats = state.hard_breach_beats + 1
     if beats >= HARD_BEATS:
-        reasons |= {Code.HARD_DRAWDOWN}
-        beats = 0
-    return replace(state, hard_breach_beats=beats), reasons
+        return replace(state, hard_breach_beats=0, hard_breach_at=None), reasons | {
+            Code.HARD_DRAWDOWN
+        }
+    return replace(state, hard_breach_beats=beats, hard_breach_at=given.quoted_at), reasons
+
+
+def _is_same_tick(state: BreakerState, given: BreakerInput) -> bool:
+    """True when no price has been told since the beat before, which was past the hard drawdown, too."""
+    last = state.hard_breach_at
+    return last is not None and given.quoted_at is not None and given.quoted_at <= last
 
 
 def _settled(
@@ -397,6 +407,7 @@ def resume(state: BreakerState, nav: Decimal, now: datetime) -> BreakerState:
         soft_peak_nav=nav,
         last_nav=nav,
         hard_breach_beats=0,
+        hard_breach_at=None,
         emergency_asked_at=None,
         reducing_since=now if reasons else None,
         cooling_since=now if reasons & COOLING else None,

@@ -383,7 +383,8 @@ class BreakerState:
     """What the breakers remember between beats: a fold of the ledger, never kept in memory alone.
 
     NAV per unit: equity when no money moves in or out. `hard_breach_beats` counts plausible beats past
-    the hard drawdown in a row: one tick never flattens. `reducing_since` is when ACTIVE was last left,
+    the hard drawdown in a row, and `hard_breach_at` is when the prices of the last one were told: one tick
+    never flattens, however often it is looked at. `reducing_since` is when ACTIVE was last left,
     `cooling_since` when a breaker that clears by cooldown last tripped, `flat_since` when the book was
     last seen to become flat. Costs belong to `counted_day`; `funding_today` > 0 is received.
 
@@ -405,6 +406,7 @@ class BreakerState:
     llm_cost_today: Decimal = ZERO
     funding_today: Decimal = ZERO
     hard_breach_beats: int = 0
+    hard_breach_at: datetime | None = None
     reducing_since: datetime | None = None
     flat_since: datetime | None = None
     emergency_asked_at: datetime | None = None
@@ -417,7 +419,8 @@ class BreakerInput:
     """One beat: NAV now, whether the book is flat, and whether its prices can be trusted.
 
     An implausible NAV (`is_plausible` False) is not looked at: it neither trips, clears nor re-bases.
-    `is_stale` counts towards STALE_DATA only. `may_ask` is False on a beat that asks no trader, so that
+    `is_stale` counts towards STALE_DATA only. `quoted_at`: when the newest price that NAV rests on was told;
+    None where it rests on none, or nobody knows. `may_ask` is False on a beat that asks no trader, so that
     close-or-keep stays due for one that does.
     """
 
@@ -427,6 +430,7 @@ class BreakerInput:
     is_flat: bool
     is_plausible: bool = True
     is_stale: bool = False
+    quoted_at: datetime | None = None
     may_ask: bool = True
 
 

@@ -135,6 +135,7 @@ def _breakers(raw: Plain) -> BreakerState:
         llm_cost_today=Decimal(raw["llm_cost_today"]),
         funding_today=Decimal(raw["funding_today"]),
         hard_breach_beats=raw["hard_breach_beats"],
+        hard_breach_at=instant_or_none(raw.get("hard_breach_at")),  # not in older books
         reducing_since=instant_or_none(raw["reducing_since"]),
         flat_since=instant_or_none(raw["flat_since"]),
         emergency_asked_at=instant_or_none(raw["emergency_asked_at"]),

@@ -31,12 +31,14 @@ D = Decimal
 
 @dataclass
 class LiteralFeed:
-    """Serves the prices that were set last; `down` raises, `unusable` takes an instrument out."""
+    """Serves the prices that were set last; `down` raises, `unusable` takes an instrument out, `told_at` is when
+    prices were told that came late."""
 
     traded: tuple[Instrument, ...]
     prices: dict[str, Decimal] = field(default_factory=dict)
     marks: dict[str, Decimal] = field(default_factory=dict)
     unusable: dict[str, str] = field(default_factory=dict)
+    told_at: datetime | None = None
     down: bool = False
 
     def instruments(self) -> Sequence[Instrument]:
@@ -55,7 +57,8 @@ class LiteralFeed:
         quote = None
         if price is not None:
             mark = self.marks.get(symbol, price)
-            quote = Quote(symbol=symbol, at=now, bid=price, ask=price, last=price, mark=mark)
+            at = self.told_at or now
+            quote = Quote(symbol=symbol, at=at, bid=price, ask=price, last=price, mark=mark)
         return InstrumentSnapshot(
             instrument=traded,
             quote=quote,

@@ -49,6 +49,20 @@ def test_a_hard_drawdown_needs_two_beats_and_then_flattens_and_halts() -> None:
     assert len(s.trader.views) == 1
 
 
+def test_a_frozen_quote_past_the_hard_drawdown_flattens_nothing() -> None:
+    s = stand(only_hard_drawdown("0.005"), buys())
+    run_cycle(s.desk, "1")
+    s.tick("96")
+    s.feed.told_at = s.clock.now()
+    for _ in range(3):
+        s.tick()
+        mark(s.desk)
+    assert s.ledger.book.positions
+    s.feed.told_at = None
+    mark(s.desk)
+    assert not s.ledger.book.positions
+
+
 def test_while_halted_an_entry_of_unknown_fate_is_cancelled_though_nothing_is_held(
     monkeypatch,
 ) -> None:

@@ -136,6 +136,23 @@ def test_nothing_starts_over_on_a_nav_that_can_t_be_trusted():
     assert desk.state.soft_peak_nav == 91
 
 
+def test_one_tick_that_is_looked_at_again_is_one_tick():
+    """A feed that froze past the threshold flattens nothing, however many beats look at it."""
+    desk = Desk(hard_drawdown_fraction=D("0.2"))
+    told = desk.now
+    for _ in range(5):
+        assert not desk.beat(80, quoted_at=told).flatten
+    assert desk.beat(80, quoted_at=told + MINUTE).flatten
+
+
+def test_prices_that_come_back_between_two_ticks_begin_the_count_again():
+    desk = Desk(hard_drawdown_fraction=D("0.2"))
+    desk.beat(80, quoted_at=desk.now)
+    desk.beat(81, quoted_at=desk.now + MINUTE)
+    assert not desk.beat(80, quoted_at=desk.now + MINUTE).flatten
+    assert desk.beat(80, quoted_at=desk.now + MINUTE).flatten
+
+
 def test_hard_drawdown_needs_two_beats_in_a_row():
     desk = Desk(hard_drawdown_fraction=D("0.2"))
 

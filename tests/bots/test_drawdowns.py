@@ -4,8 +4,6 @@ import pytest
 
 from bots.cycle import mark, run_cycle
 from bots.domain.records import CycleOutcome
-from market.domain.evolve import evolve
-from market.domain.orders import OrderReport
 from risk.domain import Code, Limits, TradingState
 from risk.profiles import profile
 from tests.bots.desks import buys, stand
@@ -60,31 +58,6 @@ def test_a_frozen_quote_past_the_hard_drawdown_flattens_nothing() -> None:
     assert s.ledger.book.positions
     s.feed.told_at = None
     mark(s.desk)
-    assert not s.ledger.book.positions
-
-
-def test_while_halted_an_entry_of_unknown_fate_is_cancelled_though_nothing_is_held(
-    monkeypatch,
-) -> None:
-    s = stand(only_hard_drawdown("0.005"), buys())
-    s.broker.cut_submit = "before"
-    run_cycle(s.desk, "1")
-    s.broker.cut_submit = None
-    (entry,) = (one for one in s.ledger.book.open_orders.values() if not one.reduce_only)
-    halted = evolve(
-        s.ledger.book.breakers, state=TradingState.HALTED, reasons=frozenset({Code.HARD_DRAWDOWN})
-    )
-    s.ledger.set_breakers(halted)
-    cancelled: list[str] = []
-
-    def cancel(order_id: str) -> list[OrderReport]:
-        cancelled.append(order_id)
-        return []
-
-    monkeypatch.setattr(s.broker, "cancel", cancel)
-    s.tick()
-    mark(s.desk)
-    assert entry.client_order_id in cancelled
     assert not s.ledger.book.positions
 
 

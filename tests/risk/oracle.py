@@ -371,14 +371,14 @@ class _World:
             yield f"needs {needed} of {self.context.account.cash} + {self.realized}"
 
     def is_dust(self, symbol: str) -> bool:
-        """Spot that can't be sold counts as flat."""
-        held = self.context.account.positions.get(symbol)
+        """Spot that can't be sold counts as flat: what the reply's own closes leave of it."""
+        left = self.left.get(symbol)
         instrument = self.instrument(symbol)
         others = any(part["symbol"] == symbol for part in self.parts)
-        if others or held is None or not instrument.is_spot:
+        if others or left is None or not instrument.is_spot:
             return False
-        worth = F(held.quantity) * self.size(symbol) * self.mark(symbol)
-        return F(held.quantity) < F(instrument.min_quantity) or worth < F(instrument.min_notional)
+        worth = left * self.size(symbol) * self.mark(symbol)
+        return left < F(instrument.min_quantity) or worth < F(instrument.min_notional)
 
     # --- Liquidation as a balance: margin + PnL against maintenance
 

@@ -54,6 +54,8 @@ def test_an_alert_arrives_grows_and_is_acknowledged_without_a_reload(at) -> None
     async def play() -> None:
         async with opened(BOTH, cookie) as socket:
             await socket.until("Nothing to tell")
+            while not {"unread-side", "unread-top"} <= set(socket.parts):
+                await socket.parts_come()
             committed = await commit(told, at)
             assert await socket.until("Momentum: an order was filled") - committed < 1
             await socket.until(">1</span>")
@@ -90,11 +92,13 @@ def test_the_alerts_of_others_never_come(at, stranger) -> None:
         async with opened(BOTH, mine) as socket, opened(BOTH, theirs) as other:
             for one in (socket, other):
                 await one.until("Nothing to tell")
+                while not {"unread-side", "unread-top"} <= set(one.parts):
+                    await one.parts_come()
             await commit(told, at)
             await socket.until("Momentum")
             await other.say(text="ping")
-            while (await other.message())["type"] != "beat":
-                pass
+            while (came := await other.message())["type"] != "beat":
+                other.parts |= came["parts"]
             assert count_in(other.parts) == [] and "Momentum" not in str(other.parts)
 
     in_loop(play)

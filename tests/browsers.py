@@ -37,6 +37,7 @@ class Server:
         self._env = {
             **os.environ,
             "DATABASE_URL": database_url(),
+            "CELERY_BROKER_URL": "memory://localhost",  # its tasks are for no worker of another test
             "DJANGO_SETTINGS_MODULE": settings_module,
         }
         with listen("127.0.0.1", 0) as free:

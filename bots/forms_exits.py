@@ -49,8 +49,11 @@ class ExitsForm(forms.Form):
 
     rules = ExitRules()
 
-    def __init__(self, now: ExitRules, data: Any = None) -> None:
+    def __init__(self, now: ExitRules, data: Any = None, *, is_open: bool = True) -> None:
+        """`is_open` False: shown, and not to be typed in."""
         super().__init__(data, initial=_typed(now))
+        for field in self.fields.values():
+            field.widget.attrs |= {} if is_open else {"disabled": True}
 
     def clean_ladder(self) -> Any:
         try:

@@ -10,8 +10,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from bots import models, rows, services
-from bots.domain.bot import BotStatus
 from bots.forms_exits import ExitsForm
+from bots.pages.exits import may_change_exits
 from bots.refusals import REFUSALS
 from bots.views.finding import own_bot, signed_in
 from bots.views.once import FIELD, Answer, new_request_id, once
@@ -30,8 +30,9 @@ class _NotYet(Exception):
 def bot_exits(request: HttpRequest, bot_id: UUID) -> HttpResponse:
     """Every rule of a bot's own exits; what is saved is in force from its next beat on."""
     bot, user = own_bot(request, bot_id), signed_in(request)
-    form = ExitsForm(rows.exits_of(bot), request.POST if request.method == "POST" else None)
-    is_open = bot.cohort is None and bot.status != BotStatus.ARCHIVED
+    typed = request.POST if request.method == "POST" else None
+    is_open = may_change_exits(bot)
+    form = ExitsForm(rows.exits_of(bot), typed, is_open=is_open)
     context = {"form": form, "bot": bot, "is_open": is_open}
     if request.method != "POST":
         return render(request, "bot_exits.html", {**context, FIELD: new_request_id()})

@@ -11,7 +11,6 @@ from django.db import close_old_connections, connection, transaction
 from django.utils import timezone
 
 from bots import models, services
-from bots.services import halting
 from tests.chaos.processes import in_child
 from tests.chaos.scene import Scene, enters, open_scene
 from tests.concurrency.stage import PATIENCE, all_is_well, at_once
@@ -140,43 +139,6 @@ def test_answers_that_come_with_the_halt_leave_before_it_or_never():
     assert not late.exists()
     for entry in models.Order.objects.filter(purpose="ENTRY", status="CANCELED"):
         assert entry.reason == "BOT_NOT_ACTIVE"
-
-
-def test_a_bot_that_is_made_and_started_while_all_are_being_halted_opens_nothing(monkeypatch):
-    """The halt has listed its bots already and is not committed yet when another is made and started."""
-    first = open_scene("the first")
-    late: list[Scene] = []
-
-    def make() -> None:
-        try:
-            scene = open_scene("the late one")
-            models.Bot.objects.filter(pk=scene.bot_id).update(status="DRAFT")
-            with scene.open():
-                services.start_bot(scene.bot_id, by="a person")
-            late.append(scene)
-        finally:
-            connection.close()
-
-    maker, change = threading.Thread(target=make), halting._change
-
-    def changed(*given, **named) -> None:
-        if not maker.ident:
-            maker.start()
-            maker.join(2)  # on SQLite it waits for the halt to commit
-        change(*given, **named)
-
-    monkeypatch.setattr(halting, "_change", changed)
-    services.halt(by="a person")
-    maker.join(PATIENCE)
-    [scene] = late
-    scene.wants(enters(D(100)), D(100))
-    in_child(scene.decide)
-    assert not models.Position.objects.exists()
-    services.sweep()
-    assert set(models.Bot.objects.values_list("is_halted", flat=True)) == {True}
-    services.resume(by="a person")
-    assert set(models.Bot.objects.values_list("is_halted", flat=True)) == {False}
-    all_is_well(first, scene)
 
 
 @pytest.mark.postgres

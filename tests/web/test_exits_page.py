@@ -114,6 +114,7 @@ def test_what_makes_no_sense_is_said_beside_its_field(client, bot, typed, senten
 def test_the_page_of_the_bot_shows_rules_and_acts(client, bot) -> None:
     page = client.get(reverse("bot", args=[bot.pk])).content.decode()
     assert "None: stops and targets rest where the trader put them." in page
+    assert url(bot) in page
     post(client, bot, **TYPED)
     notice(bot, "MANAGED_EXIT", "trailing stop: the stop moves from 95 to 98, mark 100")
     notice(bot, "LIQUIDATION", "something else")
@@ -125,7 +126,12 @@ def test_the_page_of_the_bot_shows_rules_and_acts(client, bot) -> None:
 
 def test_a_bot_in_an_arena_or_archived_cannot_be_changed(client, bot) -> None:
     models.Bot.objects.update(cohort=bot.pk)
-    assert "runs beside others" in client.get(url(bot)).content.decode()
+    shown = client.get(url(bot)).content.decode()
+    assert "runs beside others" in shown and shown.count(" disabled ") + shown.count(
+        " disabled>"
+    ) == len(TYPED)
+    page = client.get(reverse("bot", args=[bot.pk])).content.decode()
+    assert url(bot) not in page and "Entrants of an arena differ" in page
     answer = post(client, bot, **TYPED)
     assert answer.status_code == 422
     assert "only its name may change" in answer.content.decode()
